@@ -1,0 +1,1 @@
+"""Words everyone shares: money, time, quantities, people and things, refusals. Knows no table."""

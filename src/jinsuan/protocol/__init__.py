@@ -1,0 +1,1 @@
+"""The messages between tenant, platform and centre. Standard library only, no transport."""
