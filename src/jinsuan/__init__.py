@@ -1,0 +1,1 @@
+"""Jinsuan 晋算: computing power, its metering, vouchers and grants. Imports go down, never up."""
