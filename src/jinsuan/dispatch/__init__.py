@@ -1,0 +1,1 @@
+"""Run a job: queue, placement, leases, attempts, settlement."""

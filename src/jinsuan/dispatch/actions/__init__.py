@@ -1,0 +1,20 @@
+"""The only writers of dispatch, one module per moment of a job's life."""
+
+from __future__ import annotations
+
+from jinsuan.dispatch.actions.order import cancel, submit
+from jinsuan.dispatch.actions.place import place_queued
+from jinsuan.dispatch.actions.settle import keep_funded, settle
+from jinsuan.dispatch.actions.sync import SyncPace, sync
+from jinsuan.dispatch.actions.watch import mark_silent
+
+__all__ = [
+    "SyncPace",
+    "cancel",
+    "keep_funded",
+    "mark_silent",
+    "place_queued",
+    "settle",
+    "submit",
+    "sync",
+]

@@ -1,0 +1,132 @@
+"""Take an order, and take it back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from jinsuan.dispatch.errors import JobOver, NowhereToRun, OrderKeyReused
+from jinsuan.dispatch.models import Attempt, Job
+from jinsuan.dispatch.placement import Board, place
+from jinsuan.kernel.errors import NotAllowed
+from jinsuan.kernel.period import beijing_date
+from jinsuan.kernel.ref import Actor, Ref, Role
+from jinsuan.ledger.actions import Note, record
+from jinsuan.protocol.spec import JobSpec
+from jinsuan.protocol.states import AttemptState, JobState, Outcome
+from jinsuan.vouchers.queries import wallets
+from jinsuan.vouchers.actions.escrow import Want, afford
+
+
+@transaction.atomic
+def submit(
+    spec: JobSpec,
+    *,
+    board: Board,
+    order_key: str | None = None,
+    actor: Actor,
+    now: datetime,
+) -> Ref:
+    """Put a job into the queue (下单). The same order key with the same content is the same order.
+
+    Args:
+        board: the province's capacity and prices, at most a few seconds old; only read.
+
+    Raises:
+        NotAllowed: the actor does not order for a tenant.
+        OrderKeyReused: the key was used for another content.
+        NowhereToRun: no centre could take it even when idle.
+        NotEnoughMoney: the best place free now costs more than the tenant has.
+    """
+    if actor.role is not Role.TENANT:
+        raise NotAllowed("下单用算", "用算主体")
+    assert actor.organisation is not None and actor.person is not None
+    tenant, digest = actor.organisation, spec.digest()
+    if order_key is not None and (known := _known(tenant, order_key, digest)):
+        return known
+    _feasible(spec, board, tenant, now)
+    job = Job(
+        tenant_id=tenant,
+        person_id=actor.person,
+        name=spec.name,
+        spec=spec.plain(),
+        spec_digest=digest,
+        order_key=order_key,
+        priority=spec.priority,
+        state=JobState.QUEUED,
+        submitted_at=now,
+    )
+    try:
+        with transaction.atomic():
+            job.save(force_insert=True)
+    except IntegrityError:
+        # Two requests with one key at the same moment: the other one was first.
+        assert order_key is not None
+        known = _known(tenant, order_key, digest)
+        assert known is not None
+        return known
+    ref = Ref("job", job.id)
+    after = {"name": spec.name, "spec": digest}
+    record([Note(action="job.submit", subject=ref, after=after)], actor=actor, now=now)
+    return ref
+
+
+def _known(tenant: UUID, order_key: str, digest: str) -> Ref | None:
+    found = Job.objects.filter(tenant=tenant, order_key=order_key).first()
+    if found is None:
+        return None
+    ref = Ref("job", found.id)
+    if found.spec_digest != digest:
+        raise OrderKeyReused(order_key, str(ref))
+    return ref
+
+
+def _feasible(spec: JobSpec, board: Board, tenant: UUID, now: datetime) -> None:
+    placement = place(spec, board)
+    if placement.chosen is None:
+        if not placement.may_wait:
+            raise NowhereToRun(
+                tuple(f"{r.centre_name}：{r.cause}（{r.numbers}）" for r in placement.refused)
+            )
+        return
+    chosen = placement.chosen
+    want = Want(
+        attempt=tenant,
+        job=tenant,
+        number=0,
+        tenant=tenant,
+        provider=chosen.cluster.owner_id,
+        authorised=chosen.authorised,
+        cover=chosen.authorised,
+        voucher=spec.budget.voucher,
+    )
+    afford(want, wallets([tenant], on=beijing_date(now))[tenant])
+
+
+@transaction.atomic
+def cancel(job: UUID, *, reason: str, actor: Actor, now: datetime) -> None:
+    """Ask for the end of a job (停止作业). A queued one ends at once; again is harmless.
+
+    The caller has gone through `queries.access_job`.
+
+    Raises:
+        JobOver: it has ended already.
+    """
+    row = Job.objects.select_for_update(no_key=True).get(id=job)
+    ref = Ref("job", row.id)
+    if row.state in (JobState.ENDED, JobState.SETTLED):
+        raise JobOver(str(ref))
+    if row.cancel_requested_at is not None:
+        return
+    row.cancel_requested_at, row.cancel_reason = now, reason[:200]
+    if row.state == JobState.QUEUED:
+        row.state, row.outcome, row.ended_at = JobState.ENDED, Outcome.CANCELLED, now
+        row.why = f"排队时由下单方取消：{reason}"
+    else:
+        Attempt.objects.filter(job=row).exclude(state=AttemptState.ENDED).update(
+            stop_reason=reason[:200] or "下单方要求停止"
+        )
+    row.save()
+    record([Note(action="job.cancel", subject=ref, reason=reason)], actor=actor, now=now)

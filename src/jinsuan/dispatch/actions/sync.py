@@ -1,0 +1,285 @@
+"""Answer one agent: take its reports and logs, give it leases, stops and questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+
+from jinsuan.dispatch.actions.ending import after_end, end_attempt
+from jinsuan.dispatch.models import Attempt, Job, LogPart
+from jinsuan.kernel.ref import Actor, Ref
+from jinsuan.metering import actions as metering
+from jinsuan.protocol.codec import decode, encode
+from jinsuan.protocol.errors import MessageInvalid
+from jinsuan.protocol.messages import (
+    PROTOCOL_VERSION,
+    Ack,
+    Ask,
+    AttemptReport,
+    Cancel,
+    Lease,
+    LogChunk,
+    NodeShare,
+    SyncRequest,
+    SyncResponse,
+    Work,
+)
+from jinsuan.protocol.states import AttemptState, JobState, is_later
+from jinsuan.registry.actions import capacity
+from jinsuan.registry.capacity import Share
+from jinsuan.registry.queries import node_ids
+
+log = structlog.get_logger(__name__)
+
+MAX_LOG_BYTES = 16 * 1024 * 1024
+"""Per attempt; what comes beyond it is acknowledged and dropped, so the agent moves on."""
+GRACE_SECONDS = 15
+MAX_LEASES_PER_SYNC = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncPace:
+    """How often an agent shall speak, and how often report use."""
+
+    interval_ms: int = 2000
+    usage_interval_ms: int = 60_000
+
+
+@transaction.atomic
+def sync(
+    centre: UUID, centre_code: str, request: SyncRequest, *, pace: SyncPace, now: datetime
+) -> SyncResponse:
+    """One round with a centre's agent. Any part of it may be a repeat.
+
+    Raises:
+        MessageInvalid: another protocol version, or an end without a cause.
+    """
+    if request.protocol != PROTOCOL_VERSION:
+        raise MessageInvalid("$.protocol", f"平台支持版本 {PROTOCOL_VERSION}")
+    actor = Actor.system(f"agent:{centre_code}")
+    reports = {_attempt_id(r.attempt): r for r in request.reports}
+    chunks = [(_attempt_id(c.attempt), c) for c in request.logs]
+    attempts = _locked(centre, {*reports, *(attempt for attempt, _ in chunks)})
+    _apply(attempts, reports, actor=actor, now=now)
+    _keep_logs(attempts, chunks)
+    acks = tuple(
+        Ack(
+            attempt=str(Ref("attempt", pk)),
+            revision=reports[pk].revision if pk in reports else 0,
+            log_bytes=attempts[pk].log_bytes if pk in attempts else 0,
+        )
+        for pk in sorted({*reports, *(attempt for attempt, _ in chunks)})
+    )
+    leases, cancels, asks = _to_tell(centre, now)
+    return SyncResponse(
+        now=now,
+        interval_ms=pace.interval_ms,
+        usage_interval_ms=pace.usage_interval_ms,
+        leases=leases,
+        cancels=cancels,
+        asks=asks,
+        acks=acks,
+    )
+
+
+def _attempt_id(text: str) -> UUID:
+    try:
+        ref = Ref.read(text)
+    except ValueError as error:
+        raise MessageInvalid("attempt", f"{text[:60]!r} 不是尝试编号") from error
+    if ref.kind != "attempt":
+        raise MessageInvalid("attempt", f"{text[:60]!r} 不是尝试编号")
+    return ref.id
+
+
+def _locked(centre: UUID, ids: set[UUID]) -> dict[UUID, Attempt]:
+    """This centre's attempts among those spoken of, with their jobs, locked in id order.
+
+    An attempt of another centre is left out, so nobody can report on a stranger's job.
+    """
+    if not ids:
+        return {}
+    rows = (
+        Attempt.objects.select_for_update(no_key=True, of=("self", "job"))
+        .select_related("job", "cluster")
+        .filter(id__in=ids, cluster__centre=centre)
+        .order_by("id")
+    )
+    found = {row.id: row for row in rows}
+    if strangers := ids - found.keys():
+        log.warning("agent.strange_attempts", centre=str(centre), count=len(strangers))
+    return found
+
+
+def _apply(
+    attempts: Mapping[UUID, Attempt],
+    reports: Mapping[UUID, AttemptReport],
+    *,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    changed: list[Attempt] = []
+    ended: list[Attempt] = []
+    readings: list[metering.Reading] = []
+    for pk, attempt in attempts.items():
+        report = reports.get(pk)
+        # An older fencing token or revision was answered before: acknowledged, not applied.
+        if report is None or report.fencing != attempt.number:
+            continue
+        if report.revision <= attempt.revision or attempt.state == AttemptState.ENDED:
+            continue
+        if report.state is AttemptState.ENDED and report.cause is None:
+            raise MessageInvalid(f"{report.attempt}.cause", "结束的尝试必须说明原因")
+        attempt.revision, attempt.reported_at = report.revision, now
+        _move(attempt, report, now)
+        changed.append(attempt)
+        if attempt.state == AttemptState.ENDED:
+            ended.append(attempt)
+        readings += [
+            metering.Reading(
+                attempt=pk,
+                resource=u.resource,
+                milli_unit_seconds=u.milli_unit_seconds,
+                occurred_at=u.occurred_at,
+            )
+            for u in report.usage
+        ]
+    if not changed:
+        return
+    Attempt.objects.bulk_update(
+        changed,
+        [
+            "state",
+            "cause",
+            "exit_code",
+            "message",
+            "revision",
+            "reported_at",
+            "started_at",
+            "ended_at",
+            "allocation",
+        ],
+    )
+    Job.objects.bulk_update(
+        [attempt.job for attempt in changed],
+        ["state", "outcome", "why", "started_at", "ended_at"],
+    )
+    if readings:
+        metering.record(readings, now=now)
+    after_end(ended, actor=actor, now=now)
+
+
+def _move(attempt: Attempt, report: AttemptReport, now: datetime) -> None:
+    """Carry one report over into the attempt and its job."""
+    if report.started_at is not None:
+        attempt.started_at = report.started_at
+    if report.state is AttemptState.ENDED:
+        end_attempt(attempt, report, now=now)
+        return
+    if report.allocation and encode(report.allocation) != attempt.allocation:
+        _adopt_allocation(attempt, report.allocation, now)
+    if not is_later(report.state, AttemptState(attempt.state)):
+        return
+    attempt.state = report.state
+    job = attempt.job
+    if report.state is AttemptState.RUNNING and job.state == JobState.PLACED:
+        job.state, job.started_at = JobState.RUNNING, attempt.started_at
+    job.why = ""
+
+
+def _adopt_allocation(attempt: Attempt, allocation: Sequence[NodeShare], now: datetime) -> None:
+    """The engine chose its own nodes: our reservation follows what is real."""
+    attempt.allocation = encode(allocation)
+    if attempt.allocation == attempt.nodes:
+        return
+    ids = node_ids(attempt.cluster_id)
+    if unknown := [share.node for share in allocation if share.node not in ids]:
+        log.warning("agent.unknown_nodes", attempt=str(attempt.id), nodes=unknown[:5])
+        return
+    shares = [
+        Share(
+            node_id=ids[share.node],
+            cards=share.cards,
+            card_milli=share.card_milli,
+            cpu_milli=share.cpu_milli,
+            memory_mib=share.memory_mib,
+        )
+        for share in allocation
+    ]
+    capacity.reassign(attempt.id, shares, now=now)
+
+
+def _keep_logs(attempts: Mapping[UUID, Attempt], chunks: Sequence[tuple[UUID, LogChunk]]) -> None:
+    parts: list[LogPart] = []
+    touched: dict[UUID, Attempt] = {}
+    for pk, chunk in sorted(chunks, key=lambda item: (item[0], item[1].offset)):
+        attempt = attempts.get(pk)
+        if attempt is None or chunk.offset > attempt.log_bytes:
+            continue  # a gap: the acknowledgement says where to go on
+        fresh = chunk.data[attempt.log_bytes - chunk.offset :]
+        if not fresh:
+            continue
+        if attempt.log_bytes < MAX_LOG_BYTES:
+            parts.append(LogPart(attempt=attempt, offset=attempt.log_bytes, data=fresh))
+        attempt.log_bytes += len(fresh)
+        touched[pk] = attempt
+    LogPart.objects.bulk_create(parts)
+    if touched:
+        Attempt.objects.bulk_update(touched.values(), ["log_bytes"])
+
+
+def _to_tell(
+    centre: UUID, now: datetime
+) -> tuple[tuple[Lease, ...], tuple[Cancel, ...], tuple[Ask, ...]]:
+    """What this centre has to hear: leases it has not answered, stops, and questions."""
+    rows = (
+        Attempt.objects.filter(cluster__centre=centre)
+        .exclude(state=AttemptState.ENDED)
+        .filter(
+            Q(state__in=[AttemptState.LEASED, AttemptState.UNREACHABLE]) | ~Q(stop_reason="")
+        )
+        .select_related("cluster")
+        .order_by("leased_at", "id")[:MAX_LEASES_PER_SYNC]
+    )
+    leases: list[Lease] = []
+    cancels: list[Cancel] = []
+    asks: list[Ask] = []
+    for row in rows:
+        name = str(Ref("attempt", row.id))
+        seconds = int((row.lease_until - now).total_seconds())
+        if row.state == AttemptState.LEASED and not row.stop_reason:
+            if seconds > 0:
+                leases.append(_lease(row, name, seconds))
+        elif row.state in (AttemptState.LEASED, AttemptState.UNREACHABLE):
+            # Nobody knows whether it began, so it is asked about, never sent elsewhere.
+            asks.append(Ask(attempt=name, fencing=row.number, engine_key=row.engine_key))
+        else:
+            cancels.append(
+                Cancel(
+                    attempt=name,
+                    fencing=row.number,
+                    grace_seconds=GRACE_SECONDS,
+                    reason=row.stop_reason,
+                )
+            )
+    return tuple(leases), tuple(cancels), tuple(asks)
+
+
+def _lease(row: Attempt, name: str, seconds: int) -> Lease:
+    return Lease(
+        attempt=name,
+        job=str(Ref("job", row.job_id)),
+        number=row.number,
+        fencing=row.number,
+        engine_key=row.engine_key,
+        cluster=row.cluster.name,
+        start_within_seconds=seconds,
+        work=decode(Work, row.work),
+        nodes=tuple(decode(NodeShare, share) for share in row.nodes),
+    )

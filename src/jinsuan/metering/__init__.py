@@ -1,0 +1,1 @@
+"""How much was used and what it costs."""

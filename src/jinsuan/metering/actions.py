@@ -1,0 +1,312 @@
+"""Metering's only writer: tariffs, contracts, the meter of an attempt, readings, charges."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Max
+
+from jinsuan.kernel.money import Money
+from jinsuan.kernel.period import beijing_date
+from jinsuan.kernel.ref import Actor, Ref
+from jinsuan.ledger.actions import Note, record as note
+from jinsuan.metering.errors import ResourceUnpriced, TariffInvalid
+from jinsuan.metering.models import (
+    Charge,
+    ChargeLine,
+    Contract,
+    ContractLine,
+    DoubtfulReading,
+    LockedPrice,
+    Meter,
+    Tariff,
+    UsageReading,
+)
+from jinsuan.metering.queries import tariffs_on
+from jinsuan.metering.rating import Shape, charge_so_far
+from jinsuan.metering.readings import Claim, doubt
+
+
+@transaction.atomic
+def set_tariff(
+    centre: UUID,
+    prices: Mapping[str, int],
+    *,
+    effective_on: date,
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> None:
+    """Register prices from a day on (登记价目): thousandths of a fen per unit-hour.
+
+    Raises:
+        TariffInvalid: a negative price, a day already past, or a price for that day already there.
+    """
+    for resource, millifen in prices.items():
+        if millifen < 0:
+            raise TariffInvalid(resource, "价格不能为负数")
+        if effective_on < beijing_date(now):
+            raise TariffInvalid(resource, f"生效日 {effective_on} 已过，价目不能追溯")
+        if Tariff.objects.filter(
+            centre_id=centre, resource=resource, effective_on=effective_on
+        ).exists():
+            raise TariffInvalid(resource, f"{effective_on} 已有价目，价目只增不改")
+    rows = Tariff.objects.bulk_create(
+        Tariff(
+            centre_id=centre,
+            resource=resource,
+            millifen_per_hour=millifen,
+            effective_on=effective_on,
+            recorded_at=now,
+        )
+        for resource, millifen in prices.items()
+    )
+    note(
+        [
+            Note(
+                action="tariff.set",
+                subject=Ref("tariff", row.id),
+                reason=reason,
+                after={"resource": row.resource, "millifen_per_hour": row.millifen_per_hour},
+            )
+            for row in rows
+        ],
+        actor=actor,
+        now=now,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What is needed to begin to charge one attempt."""
+
+    attempt: UUID
+    job: UUID
+    tenant: UUID
+    provider: UUID
+    centre: UUID
+    shape: Shape
+    authorised: Money
+
+
+@transaction.atomic
+def open_meters(openings: Sequence[Opening], *, actor: Actor, now: datetime) -> None:
+    """Lock the prices of today for each attempt and begin its account of use.
+
+    Raises:
+        ResourceUnpriced: a resource that the attempt holds has no tariff today.
+    """
+    tariffs = tariffs_on({o.centre for o in openings}, on=beijing_date(now))
+    contracts = _contracts({(o.tenant, o.provider) for o in openings}, actor=actor, now=now)
+    locks: list[LockedPrice] = []
+    for opening in openings:
+        for resource, milli in opening.shape.milli_units().items():
+            tariff = tariffs.get((opening.centre, resource))
+            if tariff is None:
+                raise ResourceUnpriced(resource)
+            locks.append(
+                LockedPrice(
+                    attempt=opening.attempt,
+                    resource=resource,
+                    millifen_per_hour=tariff.millifen_per_hour,
+                    held_milli=milli,
+                    tariff_id=tariff.id,
+                )
+            )
+    Meter.objects.bulk_create(
+        Meter(
+            attempt=o.attempt,
+            job=o.job,
+            tenant_id=o.tenant,
+            provider_id=o.provider,
+            contract_id=contracts[o.tenant, o.provider],
+            authorised_fen=o.authorised.fen,
+            since=now,
+        )
+        for o in openings
+    )
+    LockedPrice.objects.bulk_create(locks)
+
+
+def _contracts(
+    pairs: set[tuple[UUID, UUID]], *, actor: Actor, now: datetime
+) -> dict[tuple[UUID, UUID], UUID]:
+    """The standard contract of each tenant and provider, made on first use."""
+    tenants = {tenant for tenant, _ in pairs}
+    found = {
+        (c.tenant_id, c.provider_id): c.id
+        for c in Contract.objects.filter(tenant__in=tenants, standard=True)
+    }
+    today = beijing_date(now)
+    for tenant, provider in sorted(pairs - found.keys()):
+        contract, made = Contract.objects.get_or_create(
+            tenant_id=tenant,
+            provider_id=provider,
+            standard=True,
+            defaults={
+                "number": f"STD-{today:%Y}-{tenant.hex[-8:]}-{provider.hex[-8:]}",
+                "effective_from": today,
+                "recorded_at": now,
+            },
+        )
+        found[tenant, provider] = contract.id
+        if made:
+            ContractLine.objects.create(
+                contract=contract,
+                category=ContractLine.Category.COMPUTE,
+                description="按量使用算力，按下单时锁定的价目计费",
+                effective_from=today,
+            )
+            subject = Ref("contract", contract.id)
+            note([Note(action="contract.open_standard", subject=subject)], actor=actor, now=now)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One cumulative value that a centre reported."""
+
+    attempt: UUID
+    resource: str
+    milli_unit_seconds: int
+    occurred_at: datetime
+
+
+@transaction.atomic
+def record(readings: Sequence[Reading], *, now: datetime) -> int:
+    """Keep readings that can be believed and put the others aside as findings.
+
+    Returns:
+        How many were put aside. Repeats are neither kept again nor an error.
+    """
+    attempts = {r.attempt for r in readings}
+    meters = Meter.objects.select_for_update(no_key=True).order_by("attempt").in_bulk(list(attempts))
+    held: dict[tuple[UUID, str], int] = {
+        (p.attempt, p.resource): p.held_milli for p in LockedPrice.objects.filter(attempt__in=attempts)
+    }
+    last = _last_values(attempts)
+    good: list[UsageReading] = []
+    aside: list[DoubtfulReading] = []
+    for r in sorted(readings, key=lambda r: (r.attempt, r.resource, r.milli_unit_seconds)):
+        meter = meters.get(r.attempt)
+        assert meter is not None, f"no meter for attempt {r.attempt}"
+        before = last.get((r.attempt, r.resource), 0)
+        claim = Claim(held_milli=held.get((r.attempt, r.resource)), since=meter.since, last=before)
+        why = doubt(r.milli_unit_seconds, r.occurred_at, claim, now=now)
+        values = {
+            "attempt": r.attempt,
+            "resource": r.resource,
+            "milli_unit_seconds": r.milli_unit_seconds,
+            "occurred_at": r.occurred_at,
+            "recorded_at": now,
+        }
+        if why is not None:
+            aside.append(DoubtfulReading(doubt=why, **values))
+        elif r.milli_unit_seconds > before:
+            good.append(UsageReading(**values))
+            last[r.attempt, r.resource] = r.milli_unit_seconds
+    UsageReading.objects.bulk_create(good, ignore_conflicts=True)
+    DoubtfulReading.objects.bulk_create(aside, ignore_conflicts=True)
+    if good:
+        Meter.objects.filter(attempt__in={r.attempt for r in good}).update(due=True)
+    return len(aside)
+
+
+def _last_values(attempts: set[UUID]) -> dict[tuple[UUID, str], int]:
+    rows = (
+        UsageReading.objects.filter(attempt__in=attempts)
+        .values_list("attempt", "resource")
+        .annotate(last=Max("milli_unit_seconds"))
+    )
+    return {(attempt, resource): last for attempt, resource, last in rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One new charge: what the attempt costs in all by now, and what of it is new."""
+
+    charge: UUID
+    attempt: UUID
+    job: UUID
+    number: int
+    cumulative: Money
+    amount: Money
+
+
+@transaction.atomic
+def charge(attempts: Sequence[UUID], *, now: datetime) -> list[Step]:
+    """Turn readings not yet charged into charges. Calling it again finds nothing to do."""
+    meters = [
+        m
+        for m in Meter.objects.select_for_update(no_key=True)
+        .filter(attempt__in=attempts)
+        .order_by("attempt")
+        if m.due
+    ]
+    ids = {m.attempt for m in meters}
+    prices: dict[UUID, dict[str, int]] = defaultdict(dict)
+    for price in LockedPrice.objects.filter(attempt__in=ids):
+        prices[price.attempt][price.resource] = price.millifen_per_hour
+    latest = _latest_readings(ids)
+    steps: list[Step] = []
+    lines: list[ChargeLine] = []
+    charges: list[Charge] = []
+    for meter in meters:
+        readings = latest[meter.attempt]
+        usage = {r.resource: r.milli_unit_seconds for r in readings}
+        limit = Money(meter.authorised_fen)
+        whole = charge_so_far(usage, prices[meter.attempt], limit=limit)
+        amount = whole - Money(meter.charged_fen)
+        assert amount >= Money(0), (meter.attempt, whole, meter.charged_fen)
+        meter.due = False
+        if not amount:
+            continue
+        meter.charges += 1
+        meter.charged_fen = whole.fen
+        row = Charge(
+            attempt=meter,
+            job=meter.job,
+            number=meter.charges,
+            cumulative_fen=whole.fen,
+            amount_fen=amount.fen,
+            recorded_at=now,
+        )
+        charges.append(row)
+        lines += [
+            ChargeLine(
+                charge=row, reading=r, millifen_per_hour=prices[meter.attempt][r.resource]
+            )
+            for r in readings
+        ]
+        steps.append(
+            Step(
+                charge=row.id,
+                attempt=meter.attempt,
+                job=meter.job,
+                number=row.number,
+                cumulative=whole,
+                amount=amount,
+            )
+        )
+    Charge.objects.bulk_create(charges)
+    ChargeLine.objects.bulk_create(lines)
+    Meter.objects.bulk_update(meters, ["due", "charges", "charged_fen"])
+    return steps
+
+
+def _latest_readings(attempts: set[UUID]) -> dict[UUID, list[UsageReading]]:
+    """The largest reading of each resource of each attempt."""
+    rows = (
+        UsageReading.objects.filter(attempt__in=attempts)
+        .order_by("attempt", "resource", "-milli_unit_seconds")
+        .distinct("attempt", "resource")
+    )
+    latest: dict[UUID, list[UsageReading]] = defaultdict(list)
+    for row in rows:
+        latest[row.attempt].append(row)
+    return latest

@@ -1,0 +1,35 @@
+"""What metering refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from jinsuan.kernel.errors import DomainError
+
+
+@dataclass(eq=False)
+class ResourceUnpriced(DomainError):
+    """未定价: a resource without a tariff is never billed as nought; the job is stopped and flagged."""
+
+    code: ClassVar[str] = "metering.resource_unpriced"
+    resource: str
+
+    def explain(self) -> str:
+        return (
+            f"资源 {self.resource} 没有生效的价目，不能计费，也不会按 0 元计费。"
+            "请算力中心先登记价目，再下单或结算。"
+        )
+
+
+@dataclass(eq=False)
+class TariffInvalid(DomainError):
+    """价目有误."""
+
+    code: ClassVar[str] = "metering.tariff_invalid"
+    http_status: ClassVar[int] = 422
+    resource: str
+    problem: str
+
+    def explain(self) -> str:
+        return f"资源 {self.resource} 的价目没有登记：{self.problem}。请改正后重新登记。"

@@ -1,0 +1,231 @@
+"""Contracts, tariffs, locked prices, readings and charges."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+
+from jinsuan.kernel.ids import new_id
+from jinsuan.registry.models import Centre, Organisation
+
+
+class Contract(models.Model):
+    """合同: between one tenant and one provider, dated. The platform's standard contract is one too."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    number = models.CharField(max_length=80, unique=True)
+    tenant = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    provider = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    standard = models.BooleanField(default=False)  # 平台标准合同
+    effective_from = models.DateField()
+    effective_to = models.DateField(null=True)  # not included
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="contract_dates",
+                condition=Q(effective_to__isnull=True) | Q(effective_to__gt=F("effective_from")),
+            ),
+            models.UniqueConstraint(
+                name="contract_one_standard",
+                fields=["tenant", "provider"],
+                condition=Q(standard=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class ContractLine(models.Model):
+    """合同明细: one category of what is bought, dated; the amount includes tax."""
+
+    class Category(models.TextChoices):
+        """What vouchers and audits tell apart."""
+
+        COMPUTE = "compute", "算力使用"
+        STORAGE = "storage", "存储"
+        NETWORK = "network", "网络"
+        SERVICE = "service", "技术服务"
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    contract = models.ForeignKey(Contract, on_delete=models.PROTECT, related_name="lines")
+    category = models.CharField(max_length=20, choices=Category.choices)
+    description = models.CharField(max_length=200)
+    ceiling_fen = models.BigIntegerField(null=True)  # None: as used
+    effective_from = models.DateField()
+    effective_to = models.DateField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="contract_line_ceiling", condition=Q(ceiling_fen__isnull=True) | Q(ceiling_fen__gt=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.contract_id}/{self.category}"
+
+
+class Tariff(models.Model):
+    """价目: one resource at one centre from a day on, until the next row. Never edited."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    centre = models.ForeignKey(Centre, on_delete=models.PROTECT, related_name="tariffs")
+    resource = models.CharField(max_length=80)
+    millifen_per_hour = models.BigIntegerField()  # thousandths of a fen per unit-hour
+    effective_on = models.DateField()
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="tariff_not_negative", condition=Q(millifen_per_hour__gte=0)
+            ),
+            models.UniqueConstraint(
+                name="tariff_one_a_day", fields=["centre", "resource", "effective_on"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource}@{self.effective_on}"
+
+
+class LockedPrice(models.Model):
+    """锁定价: what one attempt pays for one resource, fixed when it was placed."""
+
+    attempt = models.UUIDField()
+    resource = models.CharField(max_length=80)
+    millifen_per_hour = models.BigIntegerField()
+    held_milli = models.BigIntegerField()  # thousandths of a unit the attempt holds
+    tariff = models.ForeignKey(Tariff, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="locked_price_once", fields=["attempt", "resource"]),
+            models.CheckConstraint(
+                name="locked_price_not_negative",
+                condition=Q(millifen_per_hour__gte=0) & Q(held_milli__gte=0),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.attempt}/{self.resource}"
+
+
+class Meter(models.Model):
+    """计费对象: one attempt that is being charged: for whom, to whom, how much so far.
+
+    `charged_fen` never exceeds `authorised_fen`: nobody pays more than was agreed at the start.
+    """
+
+    attempt = models.UUIDField(primary_key=True)
+    job = models.UUIDField(db_index=True)
+    tenant = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    provider = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    contract = models.ForeignKey(Contract, on_delete=models.PROTECT, related_name="+")
+    authorised_fen = models.BigIntegerField()
+    charged_fen = models.BigIntegerField(default=0)
+    charges = models.IntegerField(default=0)
+    since = models.DateTimeField()
+    due = models.BooleanField(default=False)  # a reading came that is not charged yet
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="meter_within_authorised",
+                condition=Q(charged_fen__gte=0) & Q(charged_fen__lte=F("authorised_fen")),
+            ),
+        ]
+        indexes = [models.Index(name="meter_due", fields=["attempt"], condition=Q(due=True))]
+
+    def __str__(self) -> str:
+        return str(self.attempt)
+
+
+class UsageReading(models.Model):
+    """读数: cumulative use of one resource by one attempt. Append-only; a repeat is no new row."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    attempt = models.UUIDField()
+    resource = models.CharField(max_length=80)
+    milli_unit_seconds = models.BigIntegerField()
+    occurred_at = models.DateTimeField()  # the centre's clock
+    recorded_at = models.DateTimeField()  # ours
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="reading_not_negative", condition=Q(milli_unit_seconds__gte=0)
+            ),
+            models.UniqueConstraint(
+                name="reading_once", fields=["attempt", "resource", "milli_unit_seconds"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.attempt}/{self.resource}={self.milli_unit_seconds}"
+
+
+class DoubtfulReading(models.Model):
+    """存疑读数: a reading that was put aside, with the cause. Never charged, never deleted."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    attempt = models.UUIDField(db_index=True)
+    resource = models.CharField(max_length=80)
+    milli_unit_seconds = models.BigIntegerField()
+    occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    doubt = models.CharField(max_length=20)
+
+    class Meta:
+        constraints = [
+            # The same doubtful value sent every second is one finding, not a thousand.
+            models.UniqueConstraint(
+                name="doubtful_once", fields=["attempt", "resource", "milli_unit_seconds", "doubt"]
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.attempt}/{self.resource}: {self.doubt}"
+
+
+class Charge(models.Model):
+    """费用: one step of what an attempt costs. `cumulative_fen` is the whole so far."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    attempt = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="steps")
+    job = models.UUIDField(db_index=True)
+    number = models.IntegerField()
+    cumulative_fen = models.BigIntegerField()
+    amount_fen = models.BigIntegerField()
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="charge_number", fields=["attempt", "number"]),
+            models.CheckConstraint(
+                name="charge_positive",
+                condition=Q(amount_fen__gt=0) & Q(cumulative_fen__gte=F("amount_fen")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.attempt_id}#{self.number}"
+
+
+class ChargeLine(models.Model):
+    """费用依据: which reading of which resource a charge rests on."""
+
+    charge = models.ForeignKey(Charge, on_delete=models.PROTECT, related_name="lines")
+    reading = models.ForeignKey(UsageReading, on_delete=models.PROTECT, related_name="+")
+    millifen_per_hour = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="charge_line_once", fields=["charge", "reading"])
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.charge_id}/{self.reading_id}"

@@ -1,0 +1,178 @@
+"""What metering knows, as frozen values."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from jinsuan.kernel.errors import NotFound
+from jinsuan.kernel.money import Money
+from jinsuan.kernel.ref import Ref
+from jinsuan.metering.models import (
+    Charge,
+    ChargeLine,
+    Contract,
+    DoubtfulReading,
+    LockedPrice,
+    Meter,
+    Tariff,
+)
+
+
+def tariffs_on(centres: Iterable[UUID], *, on: date) -> dict[tuple[UUID, str], Tariff]:
+    """The tariff in force on a day, by centre and resource."""
+    rows = (
+        Tariff.objects.filter(centre__in=set(centres), effective_on__lte=on)
+        .order_by("centre_id", "resource", "-effective_on")
+        .distinct("centre_id", "resource")
+    )
+    return {(row.centre_id, row.resource): row for row in rows}
+
+
+def prices_on(centres: Iterable[UUID], *, on: date) -> dict[UUID, dict[str, int]]:
+    """Prices in force on a day: centre to resource to thousandths of a fen per unit-hour."""
+    prices: dict[UUID, dict[str, int]] = defaultdict(dict)
+    for (centre, resource), tariff in tariffs_on(centres, on=on).items():
+        prices[centre][resource] = tariff.millifen_per_hour
+    return prices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeLineView:
+    """One reading behind a charge, with its locked price and the tariff it came from."""
+
+    resource: str
+    milli_unit_seconds: int
+    millifen_per_hour: int
+    occurred_at: datetime
+    recorded_at: datetime
+    reading: Ref
+    tariff: Ref
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeView:
+    """One charge and what it rests on."""
+
+    ref: Ref
+    job: Ref
+    attempt: Ref
+    number: int
+    amount: Money
+    cumulative: Money
+    authorised: Money
+    contract: Ref
+    contract_number: str
+    tenant: Ref
+    provider: Ref
+    recorded_at: datetime
+    lines: tuple[ChargeLineView, ...]
+
+
+def charge_view(ref: Ref) -> ChargeView:
+    """One charge with its readings and prices.
+
+    Raises:
+        NotFound: no such charge.
+    """
+    row = Charge.objects.select_related("attempt__contract").filter(id=ref.id).first()
+    if row is None:
+        raise NotFound("费用", str(ref))
+    meter = row.attempt
+    tariffs = {
+        p.resource: p.tariff_id for p in LockedPrice.objects.filter(attempt=meter.attempt)
+    }
+    lines = ChargeLine.objects.filter(charge=row).select_related("reading")
+    return ChargeView(
+        ref=Ref("charge", row.id),
+        job=Ref("job", row.job),
+        attempt=Ref("attempt", meter.attempt),
+        number=row.number,
+        amount=Money(row.amount_fen),
+        cumulative=Money(row.cumulative_fen),
+        authorised=Money(meter.authorised_fen),
+        contract=Ref("contract", meter.contract_id),
+        contract_number=meter.contract.number,
+        tenant=Ref("organisation", meter.tenant_id),
+        provider=Ref("organisation", meter.provider_id),
+        recorded_at=row.recorded_at,
+        lines=tuple(
+            ChargeLineView(
+                resource=line.reading.resource,
+                milli_unit_seconds=line.reading.milli_unit_seconds,
+                millifen_per_hour=line.millifen_per_hour,
+                occurred_at=line.reading.occurred_at,
+                recorded_at=line.reading.recorded_at,
+                reading=Ref("reading", line.reading_id),
+                tariff=Ref("tariff", tariffs[line.reading.resource]),
+            )
+            for line in lines.order_by("reading__resource")
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterView:
+    """What an attempt used and costs so far."""
+
+    attempt: Ref
+    authorised: Money
+    charged: Money
+    provider: Ref
+    contract_number: str
+    doubts: int
+
+
+def meters_of(job: UUID) -> list[MeterView]:
+    """The meters of a job's attempts, oldest first."""
+    rows = Meter.objects.filter(job=job).select_related("contract").order_by("since")
+    return [
+        MeterView(
+            attempt=Ref("attempt", row.attempt),
+            authorised=Money(row.authorised_fen),
+            charged=Money(row.charged_fen),
+            provider=Ref("organisation", row.provider_id),
+            contract_number=row.contract.number,
+            doubts=DoubtfulReading.objects.filter(attempt=row.attempt).count(),
+        )
+        for row in rows
+    ]
+
+
+def charges_of(job: UUID) -> list[Ref]:
+    """The charges of a job, oldest first."""
+    rows = Charge.objects.filter(job=job).order_by("recorded_at", "number")
+    return [Ref("charge", pk) for pk in rows.values_list("id", flat=True)]
+
+
+def links(ref: Ref) -> list[Ref]:
+    """What metering knows to hang together with this thing, in the order of the trace."""
+    if ref.kind == "charge":
+        view = charge_view(ref)
+        return [
+            *(line.reading for line in view.lines),
+            *(line.tariff for line in view.lines),
+            view.attempt,
+            view.job,
+            view.contract,
+        ]
+    if ref.kind == "job":
+        return charges_of(ref.id)
+    if ref.kind == "contract":
+        contract = Contract.objects.filter(id=ref.id).first()
+        if contract is None:
+            return []
+        return [
+            Ref("organisation", contract.tenant_id),
+            Ref("organisation", contract.provider_id),
+        ]
+    return []
+
+
+def due_attempts(*, limit: int) -> list[UUID]:
+    """Attempts with readings that are not charged yet."""
+    rows = Meter.objects.filter(due=True).order_by("attempt")
+    return list(rows.values_list("attempt", flat=True)[:limit])

@@ -1,0 +1,66 @@
+"""Whether a cumulative reading can be believed. Pure; no Django here.
+
+A reading that fails is kept as a finding that somebody must explain, and is never charged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from jinsuan.kernel.quantity import MILLI
+
+MAX_AHEAD = timedelta(minutes=5)
+TOLERANCE = timedelta(seconds=30)
+
+
+class Doubt(StrEnum):
+    """Why a reading is put aside (疑点)."""
+
+    AHEAD = "ahead"  # 时间超前
+    DECREASED = "decreased"  # 累计值变小
+    JUMPED = "jumped"  # 超过物理可能
+    FOREIGN = "foreign"  # 资源不属于该作业
+
+
+DOUBT_ZH = {
+    Doubt.AHEAD: "读数时间比平台时间超前 5 分钟以上",
+    Doubt.DECREASED: "累计读数变小",
+    Doubt.JUMPED: "累计读数超过该作业所占资源可能达到的上限",
+    Doubt.FOREIGN: "读数的资源不在该作业的占用范围内",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a reading is judged against.
+
+    Args:
+        held_milli: thousandths of a unit that the attempt holds; None when it holds none of it.
+        since: when the lease was given, on the platform's clock.
+        last: the last believed cumulative value.
+    """
+
+    held_milli: int | None
+    since: datetime
+    last: int
+
+
+def doubt(milli_unit_seconds: int, occurred_at: datetime, claim: Claim, *, now: datetime) -> Doubt | None:
+    """Return why this reading cannot be believed, or None.
+
+    The upper bound uses the platform's own clock (`since` to `now`), so a centre's clock that runs
+    fast or a made-up time stamp cannot raise it.
+    """
+    if claim.held_milli is None:
+        return Doubt.FOREIGN
+    if occurred_at > now + MAX_AHEAD:
+        return Doubt.AHEAD
+    if milli_unit_seconds < claim.last:
+        return Doubt.DECREASED
+    longest = now - claim.since + TOLERANCE
+    ceiling_ms = claim.held_milli * (longest // timedelta(milliseconds=1))
+    if milli_unit_seconds * MILLI > ceiling_ms:
+        return Doubt.JUMPED
+    return None

@@ -1,0 +1,60 @@
+"""What vouchers refuse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import ClassVar
+
+from jinsuan.kernel.errors import DomainError
+from jinsuan.kernel.money import Money
+
+
+@dataclass(eq=False)
+class NotEnoughMoney(DomainError):
+    """钱不够: vouchers and cash together do not cover what the job may cost."""
+
+    code: ClassVar[str] = "vouchers.not_enough_money"
+    needed: Money
+    from_vouchers: Money
+    cash_needed: Money
+    cash_available: Money
+
+    def explain(self) -> str:
+        missing = self.cash_needed - self.cash_available
+        return (
+            f"现金还差 {missing}：这个作业最多要 {self.needed}，其中算力券可付 {self.from_vouchers}，"
+            f"现金要付 {self.cash_needed}，可用现金 {self.cash_available}。"
+            "可以充值，或把最长运行时间、预算改小。"
+        )
+
+
+@dataclass(eq=False)
+class ProgrammeClosed(DomainError):
+    """算力券年度未开放或已失效: the law behind the pool is not in force on this day."""
+
+    code: ClassVar[str] = "vouchers.programme_closed"
+    programme: str
+    on: date
+    opens_on: date
+    closes_on: date
+
+    def explain(self) -> str:
+        return (
+            f"没有发券：{self.programme} 的有效期为 {self.opens_on} 至 {self.closes_on}（含），"
+            f"{self.on} 不在其内，所依据的政策在这一天不适用。"
+            "已发的券按各自有效期使用；请等待新的文件，或核对业务日期。"
+        )
+
+
+@dataclass(eq=False)
+class VoucherTermsInvalid(DomainError):
+    """券面要素有误."""
+
+    code: ClassVar[str] = "vouchers.terms_invalid"
+    http_status: ClassVar[int] = 422
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"没有发券：{self.problem}。{self.mend}"

@@ -1,0 +1,142 @@
+"""Programmes with their yearly pools, vouchers, and how each attempt of a job is funded."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from django.db import models
+from django.db.models import F, Q
+
+from jinsuan.kernel.ids import new_id
+from jinsuan.registry.models import Organisation, Person
+
+
+class Programme(models.Model):
+    """算力券年度: one year's pool of one article of one document."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    code = models.CharField(max_length=60, unique=True)  # "2025:m09"; also names the pool account
+    title = models.CharField(max_length=120)
+    document = models.CharField(max_length=120)  # the document's number
+    article = models.CharField(max_length=20)  # the official label, such as （九）
+    opens_on = models.DateField()
+    closes_on = models.DateField()  # last day, included
+    rate_numerator = models.IntegerField()
+    rate_denominator = models.IntegerField()
+    pool_fen = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="programme_dates", condition=Q(closes_on__gte=F("opens_on"))
+            ),
+            models.CheckConstraint(name="programme_pool", condition=Q(pool_fen__gt=0)),
+            models.CheckConstraint(
+                name="programme_rate",
+                condition=Q(rate_numerator__gte=0)
+                & Q(rate_denominator__gt=0)
+                & Q(rate_numerator__lte=F("rate_denominator")),
+            ),
+        ]
+
+    @property
+    def rate(self) -> Fraction:
+        """The share of a charge that vouchers may pay."""
+        return Fraction(self.rate_numerator, self.rate_denominator)
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Voucher(models.Model):
+    """算力券. What is left on it is the balance of its ledger account, nothing else."""
+
+    class State(models.TextChoices):
+        """HOUSE uses issued only; MONEY adds the life before and after."""
+
+        ISSUED = "issued", "已发放"
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    programme = models.ForeignKey(Programme, on_delete=models.PROTECT, related_name="vouchers")
+    tenant = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="vouchers")
+    state = models.CharField(max_length=20, choices=State.choices, default=State.ISSUED)
+    face_fen = models.BigIntegerField()
+    valid_from = models.DateField()
+    expires_on = models.DateField()  # last day, included
+    issued_by = models.ForeignKey(Person, on_delete=models.PROTECT, related_name="+")
+    issued_at = models.DateTimeField()
+    reason = models.CharField(max_length=200)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="voucher_face", condition=Q(face_fen__gt=0)),
+            models.CheckConstraint(
+                name="voucher_dates", condition=Q(expires_on__gte=F("valid_from"))
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Funding(models.Model):
+    """作业资金: what is held for one attempt, at which locked rate, and what was taken from it."""
+
+    attempt = models.UUIDField(primary_key=True)
+    job = models.UUIDField(db_index=True)
+    number = models.IntegerField()  # of the attempt within the job
+    tenant = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    provider = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    rate_numerator = models.IntegerField()
+    rate_denominator = models.IntegerField()
+    authorised_fen = models.BigIntegerField()  # the most the attempt may ever cost
+    covered_fen = models.BigIntegerField()  # how much of it the holds cover so far
+    captured_fen = models.BigIntegerField(default=0)
+    shortfall_fen = models.BigIntegerField(default=0)  # captured beyond the holds
+    top_ups = models.IntegerField(default=0)
+    released_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="funding_once", fields=["job", "number"]),
+            models.CheckConstraint(
+                name="funding_within",
+                condition=Q(covered_fen__lte=F("authorised_fen"))
+                & Q(captured_fen__lte=F("authorised_fen"))
+                & Q(captured_fen__gte=0)
+                & Q(shortfall_fen__gte=0),
+            ),
+        ]
+
+    @property
+    def rate(self) -> Fraction:
+        """The vouchers' share, locked when the attempt was placed."""
+        return Fraction(self.rate_numerator, self.rate_denominator)
+
+    def __str__(self) -> str:
+        return str(self.attempt)
+
+
+class FundingSource(models.Model):
+    """资金来源: what one source (cash or one voucher) holds for an attempt."""
+
+    funding = models.ForeignKey(Funding, on_delete=models.PROTECT, related_name="sources")
+    voucher = models.ForeignKey(Voucher, on_delete=models.PROTECT, null=True, related_name="+")
+    held_fen = models.BigIntegerField()
+    captured_fen = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="funding_source_once",
+                fields=["funding", "voucher"],
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                name="funding_source_within",
+                condition=Q(captured_fen__gte=0) & Q(held_fen__gte=F("captured_fen")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.funding_id}/{self.voucher_id or 'cash'}"
