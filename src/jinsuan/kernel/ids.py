@@ -33,7 +33,8 @@ def new_id(at_ms: int | None = None) -> UUID:
         if at_ms is None:
             if ms <= _last_ms:
                 ms = _last_ms
-                tail = (_last_tail + 1 + (tail & 0xFFFF)) & ((1 << 74) - 1)
+                # A wide random step: a forked process starts from the same tail as its parent.
+                tail = (_last_tail + 1 + (tail & ((1 << 48) - 1))) & ((1 << 74) - 1)
                 if tail <= _last_tail:
                     ms += 1
             _last_ms, _last_tail = ms, tail
@@ -43,6 +44,7 @@ def new_id(at_ms: int | None = None) -> UUID:
 
 def show_id(prefix: str, value: UUID) -> str:
     """The text form: `show_id("job", UUID(int=0))` is `job_` and 26 zeros."""
+    assert prefix.isascii() and prefix.isalpha() and prefix.islower(), prefix
     number, letters = value.int, []
     for _ in range(_LENGTH):
         number, digit = divmod(number, 32)

@@ -6,11 +6,14 @@ takes an int, `Money.yuan` takes decimal text, and a rate is a `Fraction`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from math import floor
+
+_YUAN = re.compile(r"([+-]?)([0-9]{1,30})(?:\.([0-9]{1,2}))?")
 
 
 class Rounding(Enum):
@@ -27,6 +30,7 @@ def whole(exact: Fraction, rounding: Rounding) -> int:
     >>> whole(Fraction(5, 2), Rounding.HALF_UP), whole(Fraction(5, 2), Rounding.DOWN)
     (3, 2)
     """
+    assert isinstance(exact, (Fraction, int)), exact
     assert exact >= 0, exact
     match rounding:
         case Rounding.DOWN:
@@ -57,11 +61,17 @@ class Money:
 
     @classmethod
     def yuan(cls, text: str) -> Money:
-        """Read decimal text such as "12.34". A third decimal is an error, never a rounding."""
-        fen = Fraction(text) * 100
-        if fen.denominator != 1:
-            raise ValueError(f"{text} yuan is not a whole number of fen.")
-        return cls(fen.numerator)
+        """Read decimal text such as "12.34". A third decimal is an error, never a rounding.
+
+        Raises:
+            ValueError: not plain decimal text; "1/3", "1e3" and "1,000" are none either.
+        """
+        found = _YUAN.fullmatch(text.strip())
+        if not found:
+            raise ValueError(f"{text[:60]!r} is not yuan with at most two decimals.")
+        sign, yuan, cents = found[1], found[2], found[3] or ""
+        fen = int(yuan) * 100 + int(cents.ljust(2, "0"))
+        return cls(-fen if sign == "-" else fen)
 
     @classmethod
     def total(cls, amounts: Iterable[Money]) -> Money:

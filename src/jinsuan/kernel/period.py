@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -11,7 +12,11 @@ BEIJING = ZoneInfo("Asia/Shanghai")
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """From `start` (included) to `end` (not included), both aware."""
+    """From `start` (included) to `end` (not included), both aware; kept in UTC.
+
+    UTC, because Python subtracts two times of one zone by their wall clocks, and a wall clock may
+    jump: Beijing's did between 1986 and 1991.
+    """
 
     start: datetime
     end: datetime
@@ -19,6 +24,8 @@ class Period:
     def __post_init__(self) -> None:
         if self.start.tzinfo is None or self.end.tzinfo is None:
             raise ValueError("A period needs aware datetimes.")
+        object.__setattr__(self, "start", self.start.astimezone(UTC))
+        object.__setattr__(self, "end", self.end.astimezone(UTC))
         if not self.start < self.end:
             raise ValueError(f"A period must not be empty: {self.start} .. {self.end}")
 
@@ -39,11 +46,17 @@ def month(text: str) -> Period:
 
     >>> month("2025-03").start.isoformat()
     '2025-02-28T16:00:00+00:00'
+
+    Raises:
+        ValueError: the text is no "YYYY-MM".
     """
-    year, number = (int(part) for part in text.split("-"))
+    found = re.fullmatch(r"([0-9]{4})-([0-9]{2})", text)
+    if not found:
+        raise ValueError(f"{text[:20]!r} is not a month such as 2025-03")
+    year, number = int(found[1]), int(found[2])
     start = datetime(year, number, 1, tzinfo=BEIJING)
     end = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=BEIJING)
-    return Period(start.astimezone(UTC), end.astimezone(UTC))
+    return Period(start, end)
 
 
 def year(number: int) -> Period:
@@ -54,7 +67,7 @@ def year(number: int) -> Period:
     """
     start = datetime(number, 1, 1, tzinfo=BEIJING)
     end = datetime(number + 1, 1, 1, tzinfo=BEIJING)
-    return Period(start.astimezone(UTC), end.astimezone(UTC))
+    return Period(start, end)
 
 
 def beijing_date(instant: datetime) -> date:

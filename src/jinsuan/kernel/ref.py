@@ -33,7 +33,7 @@ class Ref:
         """
         kind = text.partition("_")[0]
         if not kind.isascii() or not kind.islower() or not kind.isalpha():
-            raise ValueError(f"{text!r} does not start with a kind")
+            raise ValueError(f"{text[:60]!r} does not start with a kind")
         return cls(kind, read_id(kind, text))
 
 
@@ -69,6 +69,7 @@ class Actor:
 
     def __post_init__(self) -> None:
         assert (self.person is None) == (self.role is Role.SYSTEM), self
+        assert self.organisation is not None or self.role is Role.SYSTEM, self
         assert self.via, self
 
     @classmethod

@@ -23,16 +23,14 @@ class UsccInvalid(DomainError):
 
     def explain(self) -> str:
         return (
-            f"统一社会信用代码“{self.text}”有误：{self.problem}。"
+            f"统一社会信用代码“{self.text[:40]}”有误：{self.problem}。"
             "请对照营业执照或法人证书核对，共 18 位，不含字母 I、O、S、V、Z。"
         )
 
 
 def check_character(first_seventeen: str) -> str:
     """The 18th character: 31 - (sum of value * 3^i mod 31) mod 31, with 31 read as 0."""
-    total = sum(
-        _ALPHABET.index(c) * w for c, w in zip(first_seventeen, _WEIGHTS, strict=True)
-    )
+    total = sum(_ALPHABET.index(c) * w for c, w in zip(first_seventeen, _WEIGHTS, strict=True))
     return _ALPHABET[-total % 31]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime
@@ -22,6 +23,9 @@ from jinsuan.protocol.errors import MessageInvalid
 MAX_INT = 2**63 - 1
 MAX_TEXT = 1_000_000
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""What JSON can carry in a text and neither UTF-8 nor PostgreSQL can keep."""
+
 Reader = Callable[[Any, str], Any]
 T = TypeVar("T")
 
@@ -34,6 +38,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [encode(item) for item in value]
     if isinstance(value, datetime):
+        assert value.tzinfo is not None, value
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
@@ -49,7 +54,9 @@ def decode(kind: type[T], data: Any, path: str = "$") -> T:
     Raises:
         MessageInvalid: the first place that does not have the agreed form.
     """
-    return _reader(kind)(data, path)  # type: ignore[no-any-return]
+    plan: Any = kind
+    value: T = _reader(plan)(data, path)
+    return value
 
 
 @cache
@@ -80,7 +87,7 @@ def _dataclass_reader(kind: Any) -> Reader:
         if not isinstance(data, dict):
             raise MessageInvalid(path, "应为对象")
         if unknown := data.keys() - readers.keys():
-            raise MessageInvalid(path, f"不认识的字段 {sorted(map(str, unknown))[0][:60]}")
+            raise MessageInvalid(path, f"不认识的字段 {min(map(repr, unknown))[:60]}")
         if missing := required - data.keys():
             raise MessageInvalid(path, f"缺少字段 {min(missing)}")
         values = {name: readers[name](item, f"{path}.{name}") for name, item in data.items()}
@@ -116,8 +123,8 @@ def _int(data: Any, path: str) -> int:
 
 
 def _str(data: Any, path: str) -> str:
-    if not isinstance(data, str) or len(data) > MAX_TEXT or "\x00" in data:
-        raise MessageInvalid(path, "应为文本，且不含空字符")
+    if not isinstance(data, str) or len(data) > MAX_TEXT or _UNSTORABLE.search(data):
+        raise MessageInvalid(path, f"应为文本，至多 {MAX_TEXT} 个字符，且不含空字符和半个代理对")
     return data
 
 
@@ -141,4 +148,7 @@ def _instant(data: Any, path: str) -> datetime:
         raise MessageInvalid(path, "应为 RFC 3339 时间") from error
     if instant.tzinfo is None:
         raise MessageInvalid(path, "时间必须带时区")
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError as error:
+        raise MessageInvalid(path, "时间应在公元 1 年至 9999 年之间") from error

@@ -1,7 +1,8 @@
 """Read a job specification, strictly. Every problem is found in one pass and none is guessed at.
 
 Numbers may come as whole numbers or as text, never as binary fractions: a loader hands "0.5" over
-as text (see client.specfile). Unknown keys are refused, with the nearest known one as a hint.
+as text (see client.specfile). Unknown keys are refused, with the nearest known one as a hint. A
+key without a value (`image:` and nothing behind it) counts as not written.
 """
 
 from __future__ import annotations
@@ -9,25 +10,57 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
-from jinsuan.kernel.money import Money
+from jinsuan.protocol import values
 from jinsuan.protocol.errors import Problem, SpecInvalid
 from jinsuan.protocol.spec import Accelerators, Budget, JobSpec, Resources, Where
 
+MAX_NAME_BYTES = 120
 MAX_RUN_BYTES = 64 * 1024
+MAX_IMAGE_BYTES = 500
 MAX_NODES = 1024
-MAX_CARDS_PER_NODE = 64
-MAX_SECONDS = 365 * 24 * 3600
-MAX_BUDGET = Money.yuan("1000000000")
+MAX_ENV_CHARACTERS = 32 * 1024
+MAX_LABEL_CHARACTERS = 200
+MAX_PAIRS = 256
+MAX_LIST = 100
+MAX_PROBLEMS = 100
 
-_DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_MEMORY_MIB = {"": 1024, "GB": 1024, "GIB": 1024, "G": 1024, "MB": 1, "MIB": 1, "M": 1}
-_NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,3})?")
-_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+()（）/\-\u4e00-\u9fff]{0,60}")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_WORD = re.compile(r"[^\x00-\x1f\x7f]{1,80}")
+_WORD = re.compile(r".{1,80}")
+_VOUCHER = re.compile(r"auto|none|voucher_[0-7][0-9a-hjkmnp-tv-z]{25}")
+_TOP = frozenset(
+    {
+        *("name", "run", "num_nodes", "resources", "envs", "image"),
+        *("max_duration", "budget", "placement", "priority", "labels"),
+    }
+)
+_RESOURCES = frozenset({"accelerators", "cpus", "memory"})
+_BUDGET = frozenset({"total", "currency", "voucher"})
+_PLACEMENT = frozenset({"require", "exclude"})
+_REQUIRE = frozenset({"city", "centre", "domestic"})
+_ELSEWHERE = {
+    "commands": "run",
+    "command": "run",
+    "script": "run",
+    "setup": "run（准备步骤写在开头）",
+    "time": "max_duration",
+    "time_limit": "max_duration",
+    "gpu": "resources.accelerators",
+    "gpus": "resources.accelerators",
+    "gres": "resources.accelerators",
+    "mem": "resources.memory",
+    "nodes": "num_nodes",
+    "instances": "num_nodes",
+    "tags": "labels",
+    "max_price": "budget.total",
+    "max_hourly_cost": "budget.total",
+    "per_hour": "budget.total",
+    "region": "placement.require.city",
+}
+"""What the same thing is called elsewhere (sbatch, SkyPilot, dstack, OpenPAI) and here."""
+
+T = TypeVar("T")
 
 
 def parse_spec(raw: object) -> JobSpec:
@@ -46,93 +79,106 @@ class _Reader:
         self.problems: list[Problem] = []
 
     def spec(self, raw: object) -> JobSpec:
-        top = self.mapping(raw, "作业说明", _TOP)
-        name = self.text(top, "name", limit=120)
+        top = self.mapping(raw, "", _TOP)
+        if not isinstance(raw, Mapping):
+            raise SpecInvalid(tuple(self.problems))
+        name = self.text(top, "name", limit=MAX_NAME_BYTES)
         run = self.text(top, "run", limit=MAX_RUN_BYTES, lines=True)
-        max_seconds = self.read(top, "max_duration", _seconds)
-        budget = self.budget(top.get("budget", {}))
-        if max_seconds is None and budget.total is None and "max_duration" not in top:
-            self.bad(
-                "max_duration", "max_duration 与 budget.total 都没有写", "至少写一个，例如 2h"
-            )
-        values = {
-            "num_nodes": self.read(top, "num_nodes", _whole(1, MAX_NODES)),
-            "priority": self.read(top, "priority", _whole(0, 100)),
-        }
-        resources = self.resources(top.get("resources", {}))
-        where = self.where(top.get("placement", {}))
-        envs = self.pairs(top, "envs", _ENV_NAME, value_limit=32 * 1024)
-        labels = self.pairs(top, "labels", _WORD, value_limit=200)
-        image = self.text(top, "image", limit=500) if top.get("image") is not None else None
+        max_seconds = self.read(top, "max_duration", values.seconds)
+        budget = self.budget(top.get("budget"))
+        if not _limited(top):
+            self.bad("max_duration", "max_duration 与 budget.total 都没有写", "至少写一个，例如 2h")
+        num_nodes = self.read(top, "num_nodes", values.whole(1, MAX_NODES))
+        priority = self.read(top, "priority", values.whole(0, 100))
+        resources = self.resources(top.get("resources"))
+        where = self.where(top.get("placement"))
+        envs = self.pairs(top, "envs", _ENV_NAME, limit=MAX_ENV_CHARACTERS, lines=True)
+        labels = self.pairs(top, "labels", _WORD, limit=MAX_LABEL_CHARACTERS)
+        image = self.image(top)
         if self.problems:
             raise SpecInvalid(tuple(self.problems))
         return JobSpec(
             name=name,
             run=run,
+            num_nodes=1 if num_nodes is None else num_nodes,
             resources=resources,
             envs=envs,
             image=image,
             max_seconds=max_seconds,
             budget=budget,
             where=where,
+            priority=50 if priority is None else priority,
             labels=labels,
-            **{k: v for k, v in values.items() if v is not None},
         )
 
     def resources(self, raw: object) -> Resources:
         part = self.mapping(raw, "resources", _RESOURCES)
-        cpu = self.read(part, "cpus", _milli, "resources.")
-        memory = self.read(part, "memory", _mib, "resources.")
-        choices: list[Accelerators] = []
-        for path, item in _alternatives(part.get("accelerators")):
-            try:
-                choices.append(_accelerators(item))
-            except ValueError as error:
-                self.bad(path, str(error), "例如 Ascend 910B3:8，或共享卡 T4:0.5")
+        cpu = self.read(part, "cpus", values.milli, "resources.")
+        memory = self.read(part, "memory", values.mib, "resources.")
         defaults = Resources()
         return Resources(
-            accelerators=tuple(choices),
+            accelerators=self.accelerators(part.get("accelerators")),
             cpu_milli=defaults.cpu_milli if cpu is None else cpu,
             memory_mib=defaults.memory_mib if memory is None else memory,
         )
 
+    def accelerators(self, raw: object) -> tuple[Accelerators, ...]:
+        path = "resources.accelerators"
+        found = [
+            self.read({at: item}, at, values.accelerators)
+            for at, item in _alternatives(raw, path)[: MAX_LIST + 1]
+        ]
+        if len(found) > MAX_LIST:
+            self.bad(path, f"备选超过 {MAX_LIST} 个", "只留真正想用的型号")
+        return tuple(choice for choice in found if choice is not None)
+
     def budget(self, raw: object) -> Budget:
         part = self.mapping(raw, "budget", _BUDGET)
-        total = self.read(part, "total", _money, "budget.")
-        if part.get("currency", "CNY") != "CNY":
+        total = self.read(part, "total", values.money, "budget.")
+        if part.get("currency") not in (None, "CNY"):
             self.bad("budget.currency", "只支持人民币", "写 CNY，或删去这一行")
-        voucher = part.get("voucher", "auto")
-        if not isinstance(voucher, str) or not re.fullmatch(r"auto|none|voucher_\w{26}", voucher):
+        voucher = part.get("voucher")
+        if voucher is None:
+            return Budget(total=total)
+        if not isinstance(voucher, str) or not _VOUCHER.fullmatch(voucher):
             self.bad("budget.voucher", "应为 auto、none 或一张券的编号", "不确定就写 auto")
-            voucher = "auto"
+            return Budget(total=total)
         return Budget(total=total, voucher=voucher)
 
     def where(self, raw: object) -> Where:
         part = self.mapping(raw, "placement", _PLACEMENT)
-        require = self.mapping(part.get("require", {}), "placement.require", _REQUIRE)
-        domestic = require.get("domestic", False)
-        if type(domestic) is not bool:
-            self.bad("placement.require.domestic", "应为 true 或 false", "例如 true")
-            domestic = False
+        require = self.mapping(part.get("require"), "placement.require", _REQUIRE)
+        domestic = require.get("domestic")
+        if domestic is not None and type(domestic) is not bool:
+            self.bad("placement.require.domestic", "应为 true 或 false", "例如 true，不加引号")
         return Where(
             cities=self.words(require, "city", "placement.require."),
             centres=self.words(require, "centre", "placement.require."),
             exclude=self.words(part, "exclude", "placement."),
-            domestic=domestic,
+            domestic=domestic is True,
         )
 
-    def mapping(self, raw: object, path: str, known: frozenset[str]) -> Mapping[str, Any]:
-        if raw is None:
+    def mapping(self, raw: object, path: str, known: frozenset[str]) -> Mapping[Any, Any]:
+        if raw is None and path:
             return {}
         if not isinstance(raw, Mapping):
-            self.bad(path, "应为“键: 值”的形式", "对照 docs/reference/job-spec.md")
+            self.bad(path or "作业说明", "应为“键: 值”的形式", "对照 docs/reference/job-spec.md")
             return {}
         for key in raw:
+            if len(self.problems) >= MAX_PROBLEMS:
+                break
             if key not in known:
-                near = get_close_matches(str(key)[:60], known, n=1)
-                hint = f"是不是想写 {near[0]}？" if near else f"可用的键：{'、'.join(sorted(known))}"
-                self.bad(f"{path}.{str(key)[:60]}", "不认识的键", hint)
+                at = f"{path}.{values.shown(key)}" if path else values.shown(key)
+                self.bad(at, "不认识的键", _hint(values.shown(key), known))
         return raw
+
+    def image(self, top: Mapping[str, Any]) -> str | None:
+        if top.get("image") is None:
+            return None
+        image = self.text(top, "image", limit=MAX_IMAGE_BYTES)
+        if any(character.isspace() for character in image):
+            self.bad("image", "镜像地址中间有空白", "删去空白")
+        return image
 
     def text(self, part: Mapping[str, Any], key: str, *, limit: int, lines: bool = False) -> str:
         value = part.get(key)
@@ -141,27 +187,35 @@ class _Reader:
             return ""
         if len(value.encode("utf-8", "replace")) > limit:
             self.bad(key, f"超过 {limit} 字节", "改短，或把内容放到文件里")
-        if any(ord(c) < 32 and not (lines and c in "\n\t\r") for c in value):
+        elif _has_odd(value, lines=lines):
             self.bad(key, "含有控制字符", "删去控制字符")
         return value if lines else value.strip()
 
     def pairs(
-        self, top: Mapping[str, Any], key: str, name: re.Pattern[str], *, value_limit: int
+        self,
+        top: Mapping[str, Any],
+        key: str,
+        name: re.Pattern[str],
+        *,
+        limit: int,
+        lines: bool = False,
     ) -> tuple[tuple[str, str], ...]:
         raw = top.get(key)
         if raw is None:
             return ()
-        if not isinstance(raw, Mapping) or len(raw) > 256:
-            self.bad(key, "应为至多 256 个“名: 值”", "例如 EPOCHS: '3'")
+        if not isinstance(raw, Mapping) or len(raw) > MAX_PAIRS:
+            self.bad(key, f"应为至多 {MAX_PAIRS} 个“名: 值”", "例如 EPOCHS: '3'")
             return ()
         found = []
         for k, v in raw.items():
-            value = str(v) if type(v) is int else v
-            good_name = isinstance(k, str) and name.fullmatch(k)
-            if not good_name or not isinstance(value, str) or "\x00" in value:
-                self.bad(f"{key}.{str(k)[:60]}", "名或值不合规", "值写成文本，例如 '3'")
-            elif len(value) > value_limit:
-                self.bad(f"{key}.{k}", f"值超过 {value_limit} 个字符", "改短，或放到文件里")
+            at = f"{key}.{values.shown(k)}"
+            value = str(v) if type(v) is int and abs(v) < 2**63 else v
+            if not isinstance(k, str) or not name.fullmatch(k) or _has_odd(k):
+                self.bad(at, "名不合规", "名用字母、数字和下划线，不以数字开头")
+            elif not isinstance(value, str) or _has_odd(value, lines=lines):
+                self.bad(at, "值不是文本，或含有控制字符", "给值加引号，例如 '0.5'、'true'")
+            elif len(value) > limit:
+                self.bad(at, f"值超过 {limit} 个字符", "改短，或放到文件里")
             else:
                 found.append((k, value))
         return tuple(found)
@@ -169,10 +223,12 @@ class _Reader:
     def words(self, part: Mapping[str, Any], key: str, prefix: str) -> tuple[str, ...]:
         raw = part.get(key)
         items = [raw] if isinstance(raw, str) else ([] if raw is None else raw)
-        if not isinstance(items, list) or not all(
-            isinstance(i, str) and _WORD.fullmatch(i) for i in items
-        ):
-            self.bad(prefix + key, "应为一个名称或名称的列表", "例如 [太原, 大同]")
+        if not isinstance(items, list) or len(items) > MAX_LIST or not all(map(_is_word, items)):
+            self.bad(
+                prefix + key,
+                f"应为一个名称，或至多 {MAX_LIST} 个名称的列表",
+                "例如 [太原, 大同]",
+            )
             return ()
         return tuple(items)
 
@@ -180,9 +236,9 @@ class _Reader:
         self,
         part: Mapping[str, Any],
         key: str,
-        reader: Callable[[object], Any],
+        reader: Callable[[object], T],
         prefix: str = "",
-    ) -> Any:
+    ) -> T | None:
         if part.get(key) is None:
             return None
         try:
@@ -193,108 +249,58 @@ class _Reader:
             return None
 
     def bad(self, path: str, problem: str, mend: str) -> None:
-        if len(self.problems) < 100:
+        if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Problem(path, problem, mend))
 
 
-_TOP = frozenset(
-    "name run num_nodes resources envs image max_duration budget placement priority labels".split()
-)
-_RESOURCES = frozenset({"accelerators", "cpus", "memory"})
-_BUDGET = frozenset({"total", "currency", "voucher"})
-_PLACEMENT = frozenset({"require", "exclude"})
-_REQUIRE = frozenset({"city", "centre", "domestic"})
+def _limited(top: Mapping[str, Any]) -> bool:
+    """Whether some limit was written. One that cannot be read has its own problem already."""
+    budget = top.get("budget")
+    in_budget = budget.get("total") if isinstance(budget, Mapping) else budget
+    return top.get("max_duration") is not None or in_budget is not None
 
 
-def _alternatives(raw: object) -> list[tuple[str, object]]:
+def _hint(key: str, known: frozenset[str]) -> str:
+    if key in _ELSEWHERE:
+        return f"这里写作 {_ELSEWHERE[key]}"
+    if near := get_close_matches(key, sorted(known), n=1):
+        return f"是不是想写 {near[0]}？"
+    return f"可用的键：{'、'.join(sorted(known))}"
+
+
+def _has_odd(text: str, *, lines: bool = False) -> bool:
+    return any(values.is_odd(c) and not (lines and c in "\n\t\r") for c in text)
+
+
+def _is_word(item: object) -> bool:
+    return (
+        isinstance(item, str)
+        and _WORD.fullmatch(item) is not None
+        and bool(item.strip())
+        and not _has_odd(item)
+    )
+
+
+def _alternatives(raw: object, path: str) -> list[tuple[str, object]]:
     """`X:8`, `{X: 8}` or a list of either, as (path, "X:8")."""
-    path = "resources.accelerators"
     if raw is None:
         return []
     if isinstance(raw, list):
-        return [(f"{path}[{i}]", item) for i, one in enumerate(raw) for _, item in _single(one)]
-    return [(path, item) for _, item in _single(raw)]
+        return [(f"{path}[{i}]", item) for i, one in enumerate(raw) for item in _single(one)]
+    return [(path, item) for item in _single(raw)]
 
 
-def _single(raw: object) -> list[tuple[str, object]]:
-    if isinstance(raw, Mapping):
-        return [("", f"{k}:{v}") for k, v in raw.items()]
-    return [("", raw)]
+def _single(raw: object) -> list[object]:
+    """One alternative; in `{X: 0.5}` an unquoted fraction stays one, for its own refusal."""
+    if not isinstance(raw, Mapping):
+        return ["" if raw is None else raw]
+    return [
+        f"{k}:{v}" if isinstance(k, str) and isinstance(v, str) else _joined(k, v)
+        for k, v in raw.items()
+    ]
 
 
-def _accelerators(raw: object) -> Accelerators:
-    model, _, count = str(raw).rpartition(":") if ":" in str(raw) else (str(raw), "", "1")
-    model = model.strip()
-    if not isinstance(raw, str) or not _MODEL.fullmatch(model):
-        raise ValueError(f"读不懂“{str(raw)[:60]}”")
-    milli = _milli(count.strip())
-    if milli < 1000:
-        return Accelerators(model=model, count=1, card_milli=milli)
-    if milli % 1000 or milli // 1000 > MAX_CARDS_PER_NODE:
-        raise ValueError(f"每个节点应为 1 至 {MAX_CARDS_PER_NODE} 张整卡，或不足 1 张的一份")
-    return Accelerators(model=model, count=milli // 1000)
-
-
-def _whole(low: int, high: int) -> Callable[[object], int]:
-    def read(raw: object) -> int:
-        if type(raw) is str and re.fullmatch(r"[0-9]{1,9}", raw):
-            raw = int(raw)
-        if type(raw) is not int or not low <= raw <= high:
-            raise ValueError(f"应为 {low} 到 {high} 的整数|改成这个范围内的整数")
-        return raw
-
-    return read
-
-
-def _number(raw: object) -> Fraction:
-    text = str(raw).strip().removesuffix("+")
-    if type(raw) not in (int, str) or not _NUMBER.fullmatch(text):
-        raise ValueError("应为不带符号的数，至多三位小数|例如 8 或 '0.5'")
-    return Fraction(text)
-
-
-def _milli(raw: object) -> int:
-    milli = _number(raw) * 1000
-    if not 0 < milli <= 10**9:
-        raise ValueError("应大于 0|例如 8 或 '0.5'")
-    return int(milli)
-
-
-def _mib(raw: object) -> int:
-    text = str(raw).strip().removesuffix("+").rstrip(".")
-    found = re.fullmatch(r"([0-9.]+)\s*([A-Za-z]*)", text)
-    if type(raw) not in (int, str) or not found or found[2].upper() not in _MEMORY_MIB:
-        raise ValueError("读不懂内存大小|例如 64、64GB 或 512MiB")
-    mib = _number(found[1]) * _MEMORY_MIB[found[2].upper()]
-    if mib.denominator != 1 or not 0 < mib <= 2**40:
-        raise ValueError("内存应为正的整 MiB|例如 64GB")
-    return int(mib)
-
-
-def _seconds(raw: object) -> int:
-    """`90m`, `2h`, `1d12h`, or sbatch's `D-HH:MM:SS`."""
-    text = str(raw).strip()
-    slurm = re.fullmatch(r"(?:(\d{1,4})-)?(\d{1,4}):(\d{2}):(\d{2})", text)
-    if slurm:
-        days, hours, minutes, seconds = (int(group or 0) for group in slurm.groups())
-        total = days * 86400 + hours * 3600 + minutes * 60 + seconds
-    elif re.fullmatch(r"(\d{1,9}[smhd])+", text):
-        total = sum(
-            int(number) * _DURATION_UNITS[unit]
-            for number, unit in re.findall(r"(\d+)([smhd])", text)
-        )
-    else:
-        raise ValueError("读不懂时长|例如 90m、2h、1d12h 或 1-12:00:00")
-    if not 0 < total <= MAX_SECONDS:
-        raise ValueError("时长应大于 0 且不超过 365 天|例如 2h")
-    return total
-
-
-def _money(raw: object) -> Money:
-    text = str(raw).strip().replace(",", "").replace("，", "")
-    if type(raw) not in (int, str) or not re.fullmatch(r"\d{1,10}(\.\d{1,2})?", text):
-        raise ValueError("应为正的元数，至多两位小数|例如 3000.00")
-    amount = Money.yuan(text)
-    if not Money(0) < amount <= MAX_BUDGET:
-        raise ValueError(f"应大于 0 且不超过 {MAX_BUDGET}|例如 3000.00")
-    return amount
+def _joined(key: object, count: object) -> object:
+    if values.is_binary_fraction(count):
+        return count
+    return f"{values.shown(key)}:{values.shown(count)}"

@@ -78,7 +78,7 @@ class JobSpec:
         assert self.max_seconds is not None or self.budget.total is not None, self.name
 
     def plain(self) -> dict[str, Any]:
-        """The canonical form: the same words that `parse` reads, defaults left out."""
+        """The canonical form: the same words that `parse` reads, empty ones left out."""
         resources: dict[str, Any] = {
             "accelerators": [str(choice) for choice in self.resources.accelerators],
             "cpus": show_milli(self.resources.cpu_milli),
@@ -118,4 +118,6 @@ class JobSpec:
 
 
 def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in values.items() if v not in (None, [], {}, False)}
+    return {
+        k: v for k, v in values.items() if v is not None and v is not False and v not in ([], {})
+    }
