@@ -41,7 +41,7 @@ _TURNS_TEXT_AROUND = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068
 def shown(raw: object) -> str:
     """A short, printable piece of whatever somebody wrote, to repeat in a refusal."""
     if isinstance(raw, str):
-        piece = raw[: SHOWN + 1]
+        piece = raw[: SHOWN + 1] or "（空）"
     elif isinstance(raw, int):
         piece = str(raw) if abs(raw) < 10 ** (SHOWN - 1) else "（很大的数）"
     elif raw is None or isinstance(raw, Real):
