@@ -1,0 +1,212 @@
+"""The only writers of the money book and of the audit book."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import IntegrityError, connection, transaction
+
+from jinsuan.kernel.money import Money
+from jinsuan.kernel.ref import Actor, Ref
+from jinsuan.ledger.accounts import kind_of
+from jinsuan.ledger.digest import canonical, digest, transfer_content, transfer_id
+from jinsuan.ledger.errors import InsufficientBalance, TransferKeyReused
+from jinsuan.ledger.models import AuditRow
+from jinsuan.ledger.reasons import Reason
+
+MAX_KEY = 120
+MAX_FEN = 2**63 - 1
+PERSONAL = frozenset({"phone", "mobile", "email", "id_card", "id_number", "real_name", "full_name"})
+"""Field names that would carry a person's data into a book nothing can be deleted from."""
+
+_POST = """
+    SELECT place, outcome, account, needed_fen, available_fen
+    FROM ledger_post(
+        %s::text[], %s::text[], %s::boolean[],
+        %s::uuid[], %s::text[], %s::bytea[], %s::text[], %s::text[],
+        %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::timestamptz[],
+        %s::uuid, %s::uuid, %s::text, %s::text, %s::timestamptz)
+    ORDER BY place
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """One movement to record: `amount` leaves `debit` and arrives at `credit`.
+
+    Args:
+        key: the business fact, such as "capture:job_…:17"; the same fact always has the same key.
+        cause: the thing that made money move, so that any fen finds its way back.
+        occurred_at: when it happened in the world. The first telling's time stays; a retry may
+            bring another one.
+    """
+
+    key: str
+    debit: str
+    credit: str
+    amount: Money
+    reason: Reason
+    cause: Ref
+    occurred_at: datetime
+
+    def __post_init__(self) -> None:
+        assert 0 < len(self.key) <= MAX_KEY, self
+        assert 0 < self.amount.fen <= MAX_FEN, self
+        assert self.debit != self.credit, self
+        assert self.occurred_at.tzinfo is not None, self
+
+    def content(self) -> str:
+        """What the posting claims, as canonical text."""
+        return transfer_content(
+            key=self.key,
+            debit=self.debit,
+            credit=self.credit,
+            fen=self.amount.fen,
+            reason=self.reason,
+            cause=self.cause,
+        )
+
+
+@transaction.atomic
+def open_accounts(codes: Iterable[str], *, now: datetime) -> None:
+    """Open accounts that are not open yet (开户). Again is harmless; `post` does it by itself."""
+    wanted = set(codes)
+    if not wanted:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT ledger_open(%s::text[], %s::text[], %s::boolean[], %s::timestamptz)",
+            [*_columns_of(wanted), now],
+        )
+
+
+def _columns_of(codes: set[str]) -> tuple[list[str], list[str], list[bool]]:
+    ordered = sorted(codes)
+    kinds = [kind_of(code) for code in ordered]
+    return ordered, [str(k) for k in kinds], [k.may_overdraw for k in kinds]
+
+
+@transaction.atomic
+def post(postings: Sequence[Posting], *, actor: Actor, now: datetime) -> None:
+    """Record every posting or none of them (记账), each with its audit row.
+
+    Posting the same key with the same content again is a no-op, so callers retry freely after a
+    crash. Overdrafts are judged on the whole call, netted: what comes in by one posting may leave
+    by another. Call it once per transaction where you can: only one call's locks have one order.
+
+    Raises:
+        InsufficientBalance: an account that may not overdraw would go below zero.
+        TransferKeyReused: a key was used before, or in this very call, for something else.
+    """
+    wanted = _one_per_key(postings)
+    if not wanted:
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(_POST, _arguments(wanted, actor, now))
+            rows = cursor.fetchall()
+    except IntegrityError as error:
+        refusal = _reuse_at_the_same_moment(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+    for place, outcome, account, needed, available in rows:
+        if outcome == "exists_different":
+            raise TransferKeyReused(wanted[place - 1][0].key)
+        if outcome == "insufficient":
+            raise InsufficientBalance(account, Money(needed), Money(available))
+    assert len(rows) == len(wanted), rows
+
+
+def _one_per_key(postings: Sequence[Posting]) -> list[tuple[Posting, str]]:
+    """The postings with their contents, repeats dropped, in the caller's order."""
+    seen: dict[str, tuple[Posting, str]] = {}
+    for posting in postings:
+        content = posting.content()
+        if seen.setdefault(posting.key, (posting, content))[1] != content:
+            raise TransferKeyReused(posting.key)
+    return list(seen.values())
+
+
+def _arguments(wanted: list[tuple[Posting, str]], actor: Actor, now: datetime) -> list[object]:
+    """The arrays that the SQL function takes, in its order."""
+    items = [posting for posting, _ in wanted]
+    contents = [content for _, content in wanted]
+    ids = [transfer_id(p.key) for p in items]
+    return [
+        *_columns_of({p.debit for p in items} | {p.credit for p in items}),
+        ids,
+        [p.key for p in items],
+        [digest(content) for content in contents],
+        contents,
+        [str(Ref("transfer", pk)) for pk in ids],
+        [p.debit for p in items],
+        [p.credit for p in items],
+        [p.amount.fen for p in items],
+        [str(p.reason) for p in items],
+        [str(p.cause) for p in items],
+        [p.occurred_at for p in items],
+        actor.person,
+        actor.organisation,
+        str(actor.role),
+        actor.via,
+        now,
+    ]
+
+
+def _reuse_at_the_same_moment(error: IntegrityError) -> TransferKeyReused | None:
+    """The refusal behind a lost race for a key; None when another constraint was hurt."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    if getattr(diagnosis, "constraint_name", None) != "ledger_transfer_key":
+        return None
+    return TransferKeyReused(str(getattr(diagnosis, "message_detail", "")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One line for the audit book.
+
+    Args:
+        action: room and verb, such as "job.submit".
+        before, after: what the thing said before and after: texts and whole numbers under stable
+            names, people as ids. Only their digests count; the text is kept to be shown.
+    """
+
+    action: str
+    subject: Ref
+    reason: str = ""
+    before: Mapping[str, object] | None = None
+    after: Mapping[str, object] | None = None
+
+    def __post_init__(self) -> None:
+        assert self.action, self
+        for side in (self.before, self.after):
+            named = PERSONAL & set(side or ())
+            assert not named, f"{self.action} would put {sorted(named)} into the audit book"
+
+
+@transaction.atomic
+def record(notes: Sequence[Note], *, actor: Actor, now: datetime) -> None:
+    """Write audit rows (审计记录) in the order given, in the caller's transaction."""
+    AuditRow.objects.bulk_create(_audit_row(note, actor, now) for note in notes)
+
+
+def _audit_row(note: Note, actor: Actor, now: datetime) -> AuditRow:
+    sides = {"before": note.before, "after": note.after}
+    texts = {name: canonical(side) for name, side in sides.items() if side is not None}
+    digests = {name: digest(text) for name, text in texts.items()}
+    return AuditRow(
+        recorded_at=now,
+        person=actor.person,
+        organisation=actor.organisation,
+        role=str(actor.role),
+        via=actor.via,
+        action=note.action,
+        subject=str(note.subject),
+        reason=note.reason,
+        before_digest=digests.get("before"),
+        after_digest=digests.get("after"),
+        detail={name: sides[name] for name in texts} or None,
+    )

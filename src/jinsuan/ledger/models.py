@@ -1,0 +1,141 @@
+"""Three tables. A transfer moves one positive amount from one account to another, so every
+transfer balances by construction and nothing has to add up legs. The audit book stands beside it.
+
+Triggers refuse what these constraints cannot: changing a transfer or an audit row, deleting an
+account, or making its totals shrink (migration 0002).
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Func, Q, Value
+
+from jinsuan.kernel.ref import Role
+from jinsuan.ledger.accounts import MAX_LENGTH, Kind
+from jinsuan.ledger.reasons import Reason
+
+
+class Account(models.Model):
+    """账户. Totals only grow; the balance is credits - debits (credit-normal)."""
+
+    code = models.CharField(max_length=MAX_LENGTH)
+    kind = models.CharField(max_length=20)  # a member of accounts.Kind; the code's first part
+    may_overdraw = models.BooleanField()
+    debits_fen = models.BigIntegerField(default=0)
+    credits_fen = models.BigIntegerField(default=0)
+    opened_at = models.DateTimeField()  # ours: when the first posting or an action named it
+
+    class Meta:
+        db_table = "ledger_account"
+        constraints = [
+            models.UniqueConstraint(name="account_code", fields=["code"]),
+            models.CheckConstraint(
+                name="account_totals_not_negative",
+                condition=Q(debits_fen__gte=0) & Q(credits_fen__gte=0),
+            ),
+            models.CheckConstraint(
+                name="account_not_overdrawn",
+                condition=Q(may_overdraw=True) | Q(debits_fen__lte=F("credits_fen")),
+            ),
+            models.CheckConstraint(
+                name="account_kind_known", condition=Q(kind__in=[str(k) for k in Kind])
+            ),
+            models.CheckConstraint(
+                name="account_overdraw_by_kind",
+                condition=Q(may_overdraw=Q(kind__in=[str(k) for k in Kind if k.may_overdraw])),
+            ),
+            models.CheckConstraint(
+                name="account_kind_leads_code",
+                condition=Q(
+                    kind=Func(
+                        F("code"),
+                        Value(":"),
+                        Value(1),
+                        function="split_part",
+                        output_field=models.CharField(),
+                    )
+                ),
+            ),
+        ]
+        indexes = [models.Index(name="account_by_kind", fields=["kind", "code"])]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Transfer(models.Model):
+    """转账. Never updated or deleted: a mistake is corrected by a transfer the other way.
+
+    The id follows from the key, and the key is a business fact, so a retry cannot move money
+    twice. Who posted it stands in its audit row.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    key = models.CharField(max_length=120, unique=True)
+    number = models.BigIntegerField()  # order within an account's statement; never a position
+    request_hash = models.BinaryField(max_length=32)
+    debit = models.ForeignKey(Account, models.PROTECT, related_name="+", db_index=False)
+    credit = models.ForeignKey(Account, models.PROTECT, related_name="+", db_index=False)
+    fen = models.BigIntegerField()
+    reason = models.CharField(max_length=40)  # a member of reasons.Reason
+    cause = models.CharField(max_length=80)  # a Ref
+    occurred_at = models.DateTimeField()  # when it happened in the world
+    recorded_at = models.DateTimeField()  # when we wrote it down
+
+    class Meta:
+        db_table = "ledger_transfer"
+        constraints = [
+            models.CheckConstraint(name="transfer_is_positive", condition=Q(fen__gt=0)),
+            models.CheckConstraint(name="transfer_moves", condition=~Q(debit=F("credit"))),
+            models.CheckConstraint(name="transfer_has_key", condition=~Q(key="")),
+            models.CheckConstraint(
+                name="transfer_reason_known", condition=Q(reason__in=[str(r) for r in Reason])
+            ),
+        ]
+        indexes = [
+            models.Index(name="transfer_by_debit", fields=["debit", "number"]),
+            models.Index(name="transfer_by_credit", fields=["credit", "number"]),
+            models.Index(name="transfer_by_cause", fields=["cause", "number"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class AuditRow(models.Model):
+    """审计记录: who did what to which thing. Holds ids of people, never names or numbers of theirs.
+
+    The digests are SHA-256 of canonical JSON; `detail` is only there to be shown.
+    """
+
+    recorded_at = models.DateTimeField()
+    person = models.UUIDField(null=True)
+    organisation = models.UUIDField(null=True)
+    role = models.CharField(max_length=40)
+    via = models.CharField(max_length=120)
+    action = models.CharField(max_length=80)
+    subject = models.CharField(max_length=80)  # a Ref
+    reason = models.TextField(blank=True)
+    before_digest = models.BinaryField(max_length=32, null=True)
+    after_digest = models.BinaryField(max_length=32, null=True)
+    detail = models.JSONField(null=True)
+
+    class Meta:
+        db_table = "ledger_audit_row"
+        constraints = [
+            models.CheckConstraint(
+                name="audit_person_unless_system",
+                condition=Q(role=Role.SYSTEM.value, person=None)
+                | (~Q(role=Role.SYSTEM.value) & Q(person__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="audit_says_what", condition=~Q(action="") & ~Q(subject="") & ~Q(via="")
+            ),
+        ]
+        indexes = [
+            models.Index(name="audit_by_subject", fields=["subject", "id"]),
+            models.Index(name="audit_by_person", fields=["person", "id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.subject}"

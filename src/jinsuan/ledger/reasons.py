@@ -1,0 +1,37 @@
+"""Why money moved (事由). A closed list: the table repeats it in a CHECK."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """One word per kind of movement; the cause of a single movement is its `Ref`."""
+
+    TOP_UP = "top_up"
+    POOL_FUNDING = "pool_funding"
+    VOUCHER_ISSUE = "voucher_issue"
+    HOLD = "hold"
+    CAPTURE = "capture"
+    RELEASE = "release"
+    SHORTFALL = "shortfall"
+    REFUND = "refund"
+    REVERSAL = "reversal"
+
+    @property
+    def label(self) -> str:
+        """The word people read."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    Reason.TOP_UP: "充值",
+    Reason.POOL_FUNDING: "预算入池",
+    Reason.VOUCHER_ISSUE: "发放算力券",
+    Reason.HOLD: "冻结",
+    Reason.CAPTURE: "核销",
+    Reason.RELEASE: "解冻",
+    Reason.SHORTFALL: "欠款",
+    Reason.REFUND: "退款",
+    Reason.REVERSAL: "冲正",
+}
