@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
@@ -130,7 +131,7 @@ def _one_per_key(postings: Sequence[Posting]) -> list[tuple[Posting, str]]:
     return list(seen.values())
 
 
-def _arguments(wanted: list[tuple[Posting, str]], actor: Actor, now: datetime) -> list[object]:
+def _arguments(wanted: list[tuple[Posting, str]], actor: Actor, now: datetime) -> list[Any]:
     """The arrays that the SQL function takes, in its order."""
     items = [posting for posting, _ in wanted]
     contents = [content for _, content in wanted]

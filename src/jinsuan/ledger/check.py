@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -98,7 +99,7 @@ def check_book() -> BookCheck:
     )
 
 
-def _rows(sql: str) -> Iterator[tuple[object, ...]]:
+def _rows(sql: str) -> Iterator[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql)
         yield from cursor

@@ -252,7 +252,7 @@ def statement(code: str, *, limit: int = 50, before: int | None = None) -> list[
 class AuditView:
     """One line of the audit book. People and organisations are ids; `registry` knows their names."""
 
-    recorded_at: datetime
+    at: datetime
     person: UUID | None
     organisation: UUID | None
     role: Role
@@ -274,7 +274,7 @@ def audit_of(subject: Ref) -> list[AuditView]:
 def _audit_view(row: AuditRow) -> AuditView:
     detail = row.detail or {}
     return AuditView(
-        recorded_at=row.recorded_at,
+        at=row.recorded_at,
         person=row.person,
         organisation=row.organisation,
         role=Role(row.role),
