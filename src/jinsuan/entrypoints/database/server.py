@@ -141,9 +141,10 @@ class EmbeddedServer:
         password = make_password(self.folder / "password")
         if not self.data.exists():
             make_cluster(self.data, binaries, runner, password=password, durable=self.durable)
-        if (pid := self._noted_pid()) and _command_line(pid):
-            # Left over, and after a reboot the number belongs to a stranger: PostgreSQL would
-            # refuse to start. (Of a dead process it knows by itself what to do.)
+        if (pid := self._noted_pid()) and _exists(pid):
+            # It is not our postmaster, see _postmaster: after a reboot the number belongs to a
+            # stranger, or a killed one was never reaped. PostgreSQL would refuse to start; its
+            # own guard against two servers, the shared memory of the data folder, stays.
             (self.data / "postmaster.pid").unlink()
         if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
             self.log.replace(self.log.with_name("server.log.1"))
@@ -156,7 +157,7 @@ class EmbeddedServer:
         deadline = time.monotonic() + _ORPHAN_SECONDS
         port = self._port()
         while True:
-            write_settings(self.data, runner, port=port, durable=self.durable)
+            write_settings(self.folder, runner, port=port, durable=self.durable)
             (self.folder / "port").write_text(f"{port}\n", "ascii")
             already = self.log.stat().st_size
             if runner.run(command).returncode == 0:
@@ -230,6 +231,16 @@ class EmbeddedServer:
         except PermissionError:
             raise FolderClosed(self.folder, runner_for(self.data).name) from None
         return [line.strip() for line in text.splitlines()]
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _command_line(pid: int) -> str:

@@ -1,0 +1,85 @@
+"""What every test may rely on: a database of its own, quick properties, the shared data.
+
+The database is a throw-away embedded PostgreSQL without fsync, one for all xdist workers. To run
+on another server set JINSUAN_TEST_DATABASE_URL (or DATABASE_URL); to run another PostgreSQL in the
+same throw-away manner set JINSUAN_POSTGRES_BIN, for example /usr/lib/postgresql/15/bin.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from jinsuan.entrypoints.database import EmbeddedServer
+
+ROOT = Path(__file__).parents[1]
+PREFIX = "jinsuan-test-"
+
+hypothesis.settings.register_profile("quick", max_examples=30, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+hypothesis.settings.register_profile("deep", max_examples=2_000, deadline=None)
+hypothesis.settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "quick")
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give the database an address first, then let Django read its settings."""
+    given = os.environ.get("JINSUAN_TEST_DATABASE_URL") or os.environ.get("DATABASE_URL")
+    if given is None and not config.option.collectonly:
+        given = _start_database(config)
+    # Workers of xdist inherit the environment, and with it the one server.
+    os.environ["JINSUAN_TEST_DATABASE_URL"] = os.environ["DATABASE_URL"] = given or ""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "jinsuan.entrypoints.site.settings"
+    from django.conf import settings
+
+    assert settings.DATABASES  # read now, so that pytest-django knows that Django is in use
+
+
+def _start_database(config: pytest.Config) -> str:
+    _sweep()
+    # Not pytest's own temporary folder: as root that is closed to the user PostgreSQL runs as.
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_open_folder()))
+    folder.chmod(0o711)
+    server = EmbeddedServer(folder / "database", durable=False)
+
+    def remove() -> None:
+        server.stop()
+        shutil.rmtree(folder)
+
+    config.add_cleanup(remove)
+    return server.start()
+
+
+def _sweep() -> None:
+    """Stop and remove what test runs left behind that were killed."""
+    for folder in _open_folder().glob(f"{PREFIX}*"):
+        pid = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if not pid.isdigit() or folder.stat().st_uid != os.geteuid():
+            continue
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            EmbeddedServer(folder / "database", durable=False).stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_folder() -> Path:
+    """The system's temporary folder; every user can pass through it."""
+    return Path(tempfile.gettempdir())
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real traces, inventories and tables that are too large to commit."""
+    configured = os.environ.get("JINSUAN_DATA")
+    folder = Path(configured) if configured else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder}; set JINSUAN_DATA to the folder that holds them")
+    return folder
