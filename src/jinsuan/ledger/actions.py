@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -209,5 +210,5 @@ def _audit_row(note: Note, actor: Actor, now: datetime) -> AuditRow:
         reason=note.reason,
         before_digest=digests.get("before"),
         after_digest=digests.get("after"),
-        detail={name: sides[name] for name in texts} or None,
+        detail={name: json.loads(text) for name, text in texts.items()} or None,
     )
