@@ -9,7 +9,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, Sum
 
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.money import Money
@@ -198,6 +198,14 @@ def fundings_of(job: UUID) -> list[FundingView]:
     """The fundings of a job's attempts, oldest first."""
     rows = Funding.objects.filter(job=job).order_by("number").prefetch_related("sources")
     return [_funding(row) for row in rows]
+
+
+def held_of(tenant: UUID) -> Money:
+    """What stands in escrow for all of a tenant's jobs."""
+    rows = FundingSource.objects.filter(
+        funding__tenant=tenant, funding__released_at__isnull=True
+    ).aggregate(held=Sum(F("held_fen") - F("captured_fen")))
+    return Money(int(rows["held"] or 0))
 
 
 def half_used(*, limit: int) -> list[FundingView]:

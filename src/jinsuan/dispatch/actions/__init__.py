@@ -5,11 +5,11 @@ from __future__ import annotations
 from jinsuan.dispatch.actions.order import cancel, submit
 from jinsuan.dispatch.actions.place import place_queued
 from jinsuan.dispatch.actions.settle import keep_funded, settle
-from jinsuan.dispatch.actions.sync import SyncPace, sync
+from jinsuan.dispatch.actions.sync import agent_actor, sync
 from jinsuan.dispatch.actions.watch import mark_silent
 
 __all__ = [
-    "SyncPace",
+    "agent_actor",
     "cancel",
     "keep_funded",
     "mark_silent",

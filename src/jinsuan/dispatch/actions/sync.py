@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from django.db.models import Q
 
 from jinsuan.dispatch.actions.ending import after_end, end_attempt
 from jinsuan.dispatch.models import Attempt, Job, LogPart
+from jinsuan.dispatch.pace import SyncPace
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.metering import actions as metering
 from jinsuan.protocol.codec import decode, encode
@@ -43,12 +43,9 @@ GRACE_SECONDS = 15
 MAX_LEASES_PER_SYNC = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncPace:
-    """How often an agent shall speak, and how often report use."""
-
-    interval_ms: int = 2000
-    usage_interval_ms: int = 60_000
+def agent_actor(centre_code: str) -> Actor:
+    """The platform itself, speaking for a centre's agent whose envelope was accepted."""
+    return Actor.system(f"agent:{centre_code}")
 
 
 @transaction.atomic
@@ -62,7 +59,7 @@ def sync(
     """
     if request.protocol != PROTOCOL_VERSION:
         raise MessageInvalid("$.protocol", f"平台支持版本 {PROTOCOL_VERSION}")
-    actor = Actor.system(f"agent:{centre_code}")
+    actor = agent_actor(centre_code)
     reports = {_attempt_id(r.attempt): r for r in request.reports}
     chunks = [(_attempt_id(c.attempt), c) for c in request.logs]
     attempts = _locked(centre, {*reports, *(attempt for attempt, _ in chunks)})

@@ -1,1 +1,54 @@
-"""The command line."""
+"""The command line: local commands work on this machine's database, remote ones through the API."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+import typer
+
+from jinsuan.entrypoints.cli import agent, book, job, server
+from jinsuan.entrypoints.cli.show import fail
+from jinsuan.entrypoints.database.commands import app as database
+from jinsuan.entrypoints.demo.command import demo
+from jinsuan.kernel.errors import DomainError
+
+app = typer.Typer(
+    name="jinsuan",
+    help="晋算：算力调度与监测、算力券、政策兑现。",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(database, name="db")
+app.add_typer(book.app, name="book")
+app.add_typer(book.audit, name="audit")
+app.add_typer(agent.app, name="agent")
+app.add_typer(job.app, name="job")
+app.add_typer(job.centres, name="centre")
+app.add_typer(job.vouchers, name="voucher")
+app.command("login")(job.login)
+app.command("plan")(job.plan)
+app.command("trace")(book.trace)
+app.command("migrate")(server.migrate_command)
+app.command("serve")(server.serve)
+app.command("worker")(server.worker)
+app.command("dev")(server.dev)
+app.command("demo")(demo)
+
+
+def main() -> None:
+    """Run a command; a refusal is shown in Chinese on standard error and ends with status 2."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )
+    try:
+        app()
+    except DomainError as error:
+        fail(error)

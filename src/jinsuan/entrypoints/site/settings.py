@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from jinsuan.dispatch.pace import SyncPace
+
 PACKAGE = Path(__file__).parents[2]
 
 
@@ -44,7 +46,15 @@ INSTALLED_APPS = [
     "jinsuan.vouchers",
     "jinsuan.dispatch",
 ]
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
 ROOT_URLCONF = "jinsuan.entrypoints.site.urls"
 AUTH_USER_MODEL = "registry.Person"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -53,3 +63,11 @@ LANGUAGE_CODE = "zh-hans"
 TIME_ZONE = "Asia/Shanghai"
 USE_TZ = True
 STATIC_URL = "/static/"
+
+# A sync carries log chunks, so agents may send more than people; body.py says so in words.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
+APPEND_SLASH = False
+AGENT_PACE = SyncPace(
+    interval_ms=int(os.environ.get("JINSUAN_SYNC_INTERVAL_MS", "2000")),
+    usage_interval_ms=int(os.environ.get("JINSUAN_USAGE_INTERVAL_MS", "60000")),
+)

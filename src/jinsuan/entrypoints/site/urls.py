@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from jinsuan.entrypoints.api.agent import enrol_agent, sync_agent
+from jinsuan.entrypoints.api.v1 import api
+from jinsuan.entrypoints.site.health import healthz, readyz
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", healthz),
+    path("readyz", readyz),
+    path("api/v1/", api.urls),
+    path("agent/v1/enrol", enrol_agent),
+    path("agent/v1/sync", sync_agent),
+]

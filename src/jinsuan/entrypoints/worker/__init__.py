@@ -1,1 +1,1 @@
-"""Timers and queues."""
+"""Timers: place, settle, watch. Every tick is restartable and may run on several machines."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from jinsuan.vouchers.actions.cash import book_top_up
 from jinsuan.vouchers.actions.escrow import Capture, Want, capture, hold, release, top_up
 from jinsuan.vouchers.actions.issue import issue, open_programme
 
 __all__ = [
     "Capture",
     "Want",
+    "book_top_up",
     "capture",
     "hold",
     "issue",

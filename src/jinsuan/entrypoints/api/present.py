@@ -1,0 +1,146 @@
+"""Turn frozen views into the shapes of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinsuan.dispatch.placement import Candidate, Placement
+from jinsuan.dispatch.queries import AttemptView, JobView
+from jinsuan.kernel.money import Money
+from jinsuan.protocol.states import JOB_STATE_ZH, OUTCOME_ZH, JobState, Outcome
+from jinsuan.registry.capacity import ClusterFree
+from jinsuan.vouchers.actions.escrow import Want, afford
+from jinsuan.vouchers.errors import NotEnoughMoney
+from jinsuan.vouchers.queries import FundingView, Wallet
+
+
+def job(view: JobView, *, fundings: list[FundingView] | None = None) -> dict[str, Any]:
+    """A job; with its attempts and money when `fundings` are given."""
+    outcome = None if view.outcome is None else Outcome(view.outcome)
+    shown: dict[str, Any] = {
+        "id": str(view.ref),
+        "name": view.name,
+        "state": view.state,
+        "state_zh": JOB_STATE_ZH[JobState(view.state)],
+        "outcome": outcome,
+        "outcome_zh": None if outcome is None else OUTCOME_ZH[outcome],
+        "why": view.why,
+        "priority": view.priority,
+        "submitted_at": view.submitted_at,
+        "started_at": view.started_at,
+        "ended_at": view.ended_at,
+        "settled_at": view.settled_at,
+        "cancel_requested_at": view.cancel_requested_at,
+    }
+    if fundings is not None:
+        shown["spec"] = view.spec
+        shown["attempts"] = [_attempt(attempt) for attempt in view.attempts]
+        shown["money"] = money(fundings)
+    return shown
+
+
+def _attempt(view: AttemptView) -> dict[str, Any]:
+    return {
+        "id": str(view.ref),
+        "number": view.number,
+        "state": view.state,
+        "cause": view.cause,
+        "exit_code": view.exit_code,
+        "centre": view.centre_code,
+        "centre_name": view.centre_name,
+        "cluster": view.cluster,
+        "engine": view.engine,
+        "allocation": list(view.allocation),
+        "started_at": view.started_at,
+        "ended_at": view.ended_at,
+    }
+
+
+def money(fundings: list[FundingView]) -> dict[str, str]:
+    """What a job may cost and did cost, over all its attempts."""
+    live = [f for f in fundings if f.released_at is None or f.captured]
+    return {
+        "authorised": Money.total(f.authorised for f in live).plain,
+        "held": Money.total(f.held for f in fundings).plain,
+        "charged": Money.total(f.captured for f in fundings).plain,
+        "from_vouchers": Money.total(f.voucher_captured for f in fundings).plain,
+        "cash": Money.total(f.cash_captured - f.shortfall for f in fundings).plain,
+        "shortfall": Money.total(f.shortfall for f in fundings).plain,
+    }
+
+
+def plan(placement: Placement, wallet: Wallet, *, want: Want) -> dict[str, Any]:
+    """A dry run with who would pay what at each candidate."""
+    return {
+        "candidates": [_candidate(c, wallet, want) for c in placement.candidates],
+        "refused": [
+            {
+                "centre": r.centre_code,
+                "centre_name": r.centre_name,
+                "cause": r.cause,
+                "numbers": r.numbers,
+                "mend": r.mend,
+                "passing": r.passing,
+            }
+            for r in placement.refused
+        ],
+    }
+
+
+def _candidate(candidate: Candidate, wallet: Wallet, want: Want) -> dict[str, Any]:
+    asked = Want(
+        attempt=want.attempt,
+        job=want.job,
+        number=want.number,
+        tenant=want.tenant,
+        provider=candidate.cluster.owner_id,
+        authorised=candidate.authorised,
+        cover=candidate.authorised,
+        voucher=want.voucher,
+    )
+    affordable = True
+    try:
+        parts, _ = afford(asked, wallet)
+        from_vouchers, cash = parts.voucher_total, parts.cash
+    except NotEnoughMoney as error:
+        affordable, from_vouchers, cash = False, error.from_vouchers, error.cash_needed
+    cluster = candidate.cluster
+    return {
+        "centre": cluster.centre_code,
+        "centre_name": cluster.centre_name,
+        "city": cluster.city,
+        "cluster": cluster.name,
+        "accelerators": None if candidate.choice is None else str(candidate.choice),
+        "hourly": candidate.hourly.plain,
+        "authorised": candidate.authorised.plain,
+        "max_seconds": candidate.max_seconds,
+        "from_vouchers": from_vouchers.plain,
+        "cash": cash.plain,
+        "affordable": affordable,
+    }
+
+
+def centre(clusters: list[ClusterFree]) -> dict[str, Any]:
+    """One centre from its clusters."""
+    first = clusters[0]
+    cards: dict[str, int] = {}
+    free: dict[str, int] = {}
+    nodes = [node for cluster in clusters for node in cluster.nodes]
+    for node in nodes:
+        if node.model is not None:
+            cards[node.model] = cards.get(node.model, 0) + len(node.cards_free_milli)
+            whole = sum(1 for milli in node.cards_free_milli if milli == 1000)
+            free[node.model] = free.get(node.model, 0) + whole
+    return {
+        "code": first.centre_code,
+        "name": first.centre_name,
+        "city": first.city,
+        "kind": first.kind,
+        "network": first.network,
+        "open": first.open,
+        "closed_reason": first.closed_reason,
+        "last_seen_at": first.last_seen_at,
+        "cards": cards,
+        "cards_free": free,
+        "cpu_free": sum(node.cpu_free_milli for node in nodes) // 1000,
+    }

@@ -1,0 +1,194 @@
+"""`jinsuan login | plan | job … | centre … | voucher …`: remote commands through the API."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from jinsuan.client.api import Client
+from jinsuan.client.config import read_config, write_config
+from jinsuan.client.specfile import load_spec_file
+from jinsuan.entrypoints.cli.show import AsJson, as_json, table
+
+app = typer.Typer(help="作业：试排、下单、查看、停止。", no_args_is_help=True)
+centres = typer.Typer(help="算力中心。", no_args_is_help=True)
+vouchers = typer.Typer(help="算力券。", no_args_is_help=True)
+
+SpecFile = Annotated[Path, typer.Argument(help="作业说明（YAML 或 JSON）", exists=True, dir_okay=False)]
+JobId = Annotated[str, typer.Argument(help="作业编号 job_…")]
+
+
+def _client() -> Client:
+    config = read_config()
+    return Client(config.server, config.token)
+
+
+def login(
+    server: Annotated[str, typer.Option(help="平台地址，如 http://127.0.0.1:8000")],
+    token: Annotated[str, typer.Option(help="访问令牌；不写则从标准输入读")] = "",
+) -> None:
+    """记住平台地址和令牌（只有本人可读）。"""
+    secret = token or (typer.prompt("令牌", hide_input=True) if sys.stdin.isatty() else input())
+    found = Client(server, secret.strip()).me()
+    write_config(server, secret.strip())
+    typer.echo(f"✓ 已登录：{found['organisation_name']}，{found['role']}")
+
+
+def plan(file: SpecFile, json: AsJson = False) -> None:
+    """试排：列出能运行的中心与价格，以及不能运行的中心与原因。不下单。"""
+    found = _client().plan(load_spec_file(file))
+    if json:
+        as_json(found)
+        raise typer.Exit(0 if found["candidates"] else 1)
+    table(
+        "能运行",
+        ["中心", "城市", "加速卡", "每小时", "最多", "券付", "现金付"],
+        [
+            (
+                f"{c['centre_name']}（{c['centre']}）",
+                c["city"],
+                c["accelerators"],
+                c["hourly"],
+                c["authorised"],
+                c["from_vouchers"],
+                c["cash"] if c["affordable"] else f"{c['cash']} 不足",
+            )
+            for c in found["candidates"]
+        ],
+    )
+    table(
+        "不能运行",
+        ["中心", "原因", "数字", "怎样就可以"],
+        [
+            (f"{r['centre_name']}（{r['centre']}）", r["cause"], r["numbers"], r["mend"])
+            for r in found["refused"]
+        ],
+    )
+    raise typer.Exit(0 if found["candidates"] else 1)
+
+
+@app.command()
+def submit(
+    file: SpecFile,
+    key: Annotated[str, typer.Option(help="幂等键；同一键只下一单")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="等到结清")] = False,
+    json: AsJson = False,
+) -> None:
+    """下单。"""
+    client = _client()
+    job = client.submit(load_spec_file(file), idempotency_key=key or None)
+    if wait:
+        job = client.wait(job["id"], timeout=24 * 3600)
+    as_json(job) if json else _show(job)
+
+
+@app.command("list")
+def list_jobs(
+    state: Annotated[str, typer.Option(help="只看某个状态，如 running")] = "", json: AsJson = False
+) -> None:
+    """作业列表，新的在前。"""
+    page = _client().jobs(state=state or None, limit=50)
+    if json:
+        as_json(page)
+        return
+    table(
+        "作业",
+        ["编号", "名称", "状态", "结果", "下单时间", "说明"],
+        [
+            (j["id"], j["name"], j["state_zh"], j["outcome_zh"], j["submitted_at"], j["why"])
+            for j in page["items"]
+        ],
+    )
+
+
+@app.command()
+def show(job_id: JobId, json: AsJson = False) -> None:
+    """一个作业的状态、尝试和花费。"""
+    job = _client().job(job_id)
+    as_json(job) if json else _show(job)
+
+
+def _show(job: dict[str, Any]) -> None:
+    outcome = f"，{job['outcome_zh']}" if job["outcome_zh"] else ""
+    typer.echo(f"{job['id']} {job['name']}：{job['state_zh']}{outcome}。{job['why']}")
+    money = job.get("money") or {}
+    if money:
+        typer.echo(
+            f"  授权 {money['authorised']} 元，冻结 {money['held']} 元，已计费 {money['charged']} 元"
+            f"（券 {money['from_vouchers']}，现金 {money['cash']}）"
+        )
+    for attempt in job.get("attempts") or []:
+        typer.echo(
+            f"  第 {attempt['number']} 次：{attempt['centre_name']}（{attempt['centre']}），"
+            f"{attempt['state']}，退出码 {attempt['exit_code']}"
+        )
+
+
+@app.command()
+def log(
+    job_id: JobId, follow: Annotated[bool, typer.Option("--follow", "-f", help="持续查看")] = False
+) -> None:
+    """作业的输出。"""
+    client, offset = _client(), 0
+    while True:
+        text, following = client.log(job_id, offset)
+        sys.stdout.buffer.write(text)
+        sys.stdout.flush()
+        if text:
+            offset = following
+            continue
+        if not follow or client.job(job_id)["state"] in ("ended", "settled"):
+            return
+        time.sleep(2)
+
+
+@app.command()
+def cancel(job_id: JobId, reason: Annotated[str, typer.Option(help="事由")] = "下单方停止") -> None:
+    """停止作业。已用部分照常计费，其余解冻。"""
+    _show(_client().cancel(job_id, reason))
+
+
+@centres.command("list")
+def list_centres(json: AsJson = False) -> None:
+    """算力中心与空闲资源。"""
+    page = _client().centres()
+    if json:
+        as_json(page)
+        return
+    table(
+        "算力中心",
+        ["代码", "名称", "城市", "类型", "加速卡（空闲/共）", "空闲核", "最近联系"],
+        [
+            (
+                c["code"],
+                c["name"],
+                c["city"],
+                c["kind"],
+                "；".join(f"{m} {c['cards_free'].get(m, 0)}/{n}" for m, n in c["cards"].items()),
+                c["cpu_free"],
+                c["last_seen_at"],
+            )
+            for c in page["items"]
+        ],
+    )
+
+
+@vouchers.command("list")
+def list_vouchers(json: AsJson = False) -> None:
+    """本单位的算力券。"""
+    page = _client().vouchers()
+    if json:
+        as_json(page)
+        return
+    table(
+        "算力券",
+        ["编号", "名称", "面额", "还剩", "抵扣比例", "有效期至"],
+        [
+            (v["id"], v["title"], v["face"], v["left"], v["rate"], v["expires_on"])
+            for v in page["items"]
+        ],
+    )

@@ -1,0 +1,41 @@
+"""How commands print: tables for people, JSON for programs, refusals on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from jinsuan.kernel.errors import DomainError
+
+AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON，供程序读取")]
+
+
+def fail(error: DomainError) -> NoReturn:
+    """Explain a refusal and end with status 2."""
+    print(f"✗ {error.explain()}（{error.code}）", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def as_json(value: Any) -> None:
+    """Print a value as one JSON document."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table; an empty one says so."""
+    console = Console()
+    if not rows:
+        console.print(f"{title}：没有内容。")
+        return
+    shown = Table(title=title, title_justify="left")
+    for head in heads:
+        shown.add_column(head, overflow="fold")
+    for row in rows:
+        shown.add_row(*(("—" if cell is None else str(cell)) for cell in row))
+    console.print(shown)
