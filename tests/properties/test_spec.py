@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from jinsuan.kernel.ids import show_id
@@ -108,7 +108,6 @@ def test_equal_digests_mean_equal_orders(one: JobSpec, other: JobSpec) -> None:
     assert same
 
 
-@settings(max_examples=300)
 @given(nearly | junk)
 def test_whatever_arrives_is_read_or_refused_with_places_and_mends(raw: object) -> None:
     try:

@@ -10,7 +10,7 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from jinsuan.protocol import messages
 from jinsuan.protocol.codec import MAX_INT, decode, encode
@@ -49,7 +49,6 @@ def made(kind: Any) -> st.SearchStrategy[Any]:
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda k: k.__name__)
 def test_every_message_reads_back_after_a_trip_through_json(kind: type[Any]) -> None:
-    @settings(max_examples=30, deadline=None)
     @given(made(kind))
     def there_and_back(message: Any) -> None:
         assert decode(kind, json.loads(json.dumps(encode(message)))) == message
@@ -68,7 +67,6 @@ json_values = st.recursive(
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda k: k.__name__)
 def test_a_message_with_one_spoilt_field_is_read_or_refused(kind: type[Any]) -> None:
-    @settings(max_examples=30, deadline=None)
     @given(made(kind), st.data())
     def spoil(message: Any, data: st.DataObject) -> None:
         plain = encode(message)

@@ -1,0 +1,1 @@
+"""The user's side: a typed client of the API. No Django."""
