@@ -58,7 +58,7 @@ class FolderClosed(DomainError):
     def explain(self) -> str:
         return (
             f"用户 {self.user} 不能进入或写入 {self.folder}，数据库没有启动。"
-            "PostgreSQL 不以 root 身份运行，所以它的文件夹不能放在 /root 之类只有 root 能进入的位置。"
+            "（以 root 启动时 PostgreSQL 会换用普通用户，因此文件夹不能放在 /root 之下。）"
             "请用环境变量 JINSUAN_HOME 换一个文件夹（例如 /var/lib/jinsuan），或改正文件夹的权限。"
         )
 
