@@ -158,9 +158,13 @@ def test_a_repeat_does_not_pay_for_what_is_new() -> None:
 
 
 def test_a_posting_is_undone_with_the_callers_transaction() -> None:
-    with pytest.raises(RuntimeError), transaction.atomic():
+    @transaction.atomic
+    def caller() -> None:
         put(pay("t", BANK, CASH, 100))
-        raise RuntimeError("the caller failed afterwards")
+        raise RuntimeError("failed after posting")
+
+    with pytest.raises(RuntimeError):
+        caller()
     assert check_book().transfers == AuditRow.objects.count() == 0
 
 
@@ -205,7 +209,11 @@ def test_every_transfer_has_an_audit_row_that_says_who() -> None:
     put(pay("t", BANK, CASH, 100, reason=Reason.TOP_UP), actor=CLERK)
     view = transfer("t")
     (row,) = audit_of(view.ref)
-    assert (row.person, row.organisation, row.role) == (CLERK.person, CLERK.organisation, CLERK.role)
+    assert (row.person, row.organisation, row.role) == (
+        CLERK.person,
+        CLERK.organisation,
+        CLERK.role,
+    )
     assert (row.via, row.action, row.reason, row.at) == ("portal", "transfer.post", "top_up", NOW)
     assert row.before is None
     assert row.after is not None
@@ -218,7 +226,9 @@ def test_notes_are_written_in_order_with_digests() -> None:
     record(
         [
             Note(action="job.submit", subject=JOB, after={"名": "晋", "cards": 8}),
-            Note(action="job.cancel", subject=JOB, reason="改期", before={"a": [1]}, after={"a": []}),
+            Note(
+                action="job.cancel", subject=JOB, reason="改期", before={"a": [1]}, after={"a": []}
+            ),
             Note(action="job.look", subject=JOB),
         ],
         actor=CLERK,
