@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
@@ -44,9 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _start_database(config: pytest.Config) -> str:
     _sweep()
-    # Not pytest's own temporary folder: as root that is closed to the user PostgreSQL runs as.
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=_open_folder()))
-    folder.chmod(0o711)
+    folder = _reachable_folder()
     server = EmbeddedServer(folder / "database", durable=False)
 
     def remove() -> None:
@@ -57,22 +56,31 @@ def _start_database(config: pytest.Config) -> str:
     return server.start()
 
 
+def _reachable_folder() -> Path:
+    """Not pytest's own temporary folder: as root that is closed to the user PostgreSQL runs as."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    folder.chmod(0o711)
+    return folder
+
+
 def _sweep() -> None:
     """Stop and remove what test runs left behind that were killed."""
-    for folder in _open_folder().glob(f"{PREFIX}*"):
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         pid = folder.name.removeprefix(PREFIX).partition("-")[0]
         if not pid.isdigit() or folder.stat().st_uid != os.geteuid():
             continue
         try:
             os.kill(int(pid), 0)
         except ProcessLookupError:
-            EmbeddedServer(folder / "database", durable=False).stop()
+            for data in folder.glob("*/data"):
+                EmbeddedServer(data.parent, durable=False).stop()
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _open_folder() -> Path:
-    """The system's temporary folder; every user can pass through it."""
-    return Path(tempfile.gettempdir())
+@pytest.fixture(scope="session")
+def make_reachable_folder() -> Callable[[], Path]:
+    """Makes temporary folders that every user can pass through; the caller removes them."""
+    return _reachable_folder
 
 
 @pytest.fixture(scope="session")

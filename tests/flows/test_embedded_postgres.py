@@ -9,9 +9,8 @@ import signal
 import socket
 import stat
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,19 +34,17 @@ root_only = pytest.mark.skipif(not IS_ROOT, reason="only root has privileges to 
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
+def folder(make_reachable_folder: Callable[[], Path]) -> Iterator[Path]:
     """A folder that the user who runs PostgreSQL can reach, unlike pytest's own as root."""
-    path = Path(tempfile.mkdtemp(prefix="jinsuan-server-"))
-    path.chmod(0o711)
+    path = make_reachable_folder()
     yield path
     shutil.rmtree(path)
 
 
 @pytest.fixture(scope="module")
-def template() -> Iterator[Path]:
+def template(make_reachable_folder: Callable[[], Path]) -> Iterator[Path]:
     """A database that was made once and is copied for each test, which is quicker than initdb."""
-    path = Path(tempfile.mkdtemp(prefix="jinsuan-template-"))
-    path.chmod(0o711)
+    path = make_reachable_folder()
     server = EmbeddedServer(path / "database", durable=False)
     server.start()
     server.stop()
