@@ -17,8 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import django.test
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from jinsuan.agent.core import Agent
@@ -30,8 +29,14 @@ from jinsuan.dispatch.pace import SyncPace
 from jinsuan.kernel.money import Money
 from jinsuan.ledger.queries import balances_of_kind, check_book
 from jinsuan.protocol.codec import decode, encode
-from jinsuan.protocol.messages import Lease, NodeOffer, NodeShare, Observation, Offer
-from jinsuan.protocol.messages import SyncRequest, SyncResponse
+from jinsuan.protocol.messages import (
+    Lease,
+    NodeOffer,
+    Observation,
+    Offer,
+    SyncRequest,
+    SyncResponse,
+)
 from jinsuan.protocol.states import AttemptState, EndCause, JobState
 from tests.flows.world import World, make_world
 
@@ -225,10 +230,7 @@ class LeaseProtocol(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
-        live = [
-            job.id
-            for job in Job.objects.exclude(state__in=[JobState.ENDED, JobState.SETTLED])
-        ]
+        live = [job.id for job in Job.objects.exclude(state__in=[JobState.ENDED, JobState.SETTLED])]
         if live:
             self.world.cancel(data.draw(st.sampled_from(live)), now=self.clock.now())
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import date
 from fractions import Fraction
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from jinsuan.kernel.money import Money, Rounding
 from jinsuan.vouchers.split import Purse, split, split_step

@@ -43,7 +43,10 @@ class Job(models.Model):
         ]
         indexes = [
             models.Index(
-                F("priority").desc(), F("submitted_at"), name="job_queue", condition=Q(state="queued")
+                F("priority").desc(),
+                F("submitted_at"),
+                name="job_queue",
+                condition=Q(state="queued"),
             ),
             models.Index(name="job_tenant", fields=["tenant", "-submitted_at"]),
             models.Index(name="job_unsettled", fields=["state"], condition=Q(state="ended")),

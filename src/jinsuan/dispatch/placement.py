@@ -45,7 +45,9 @@ class Node:
         room = [(milli, i) for i, milli in enumerate(self.cards) if milli >= choice.card_milli]
         return (min(room)[1],) if room else None
 
-    def waste(self, choice: Accelerators | None, used: tuple[int, ...]) -> tuple[int, int, int, str]:
+    def waste(
+        self, choice: Accelerators | None, used: tuple[int, ...]
+    ) -> tuple[int, int, int, str]:
         """How much is spoiled by using this node; the smallest wins."""
         if choice is None:
             return (len(self.cards), self.cpu, self.memory, self.free.name)
@@ -178,8 +180,12 @@ def place(
 def _shut(spec: JobSpec, site: Site, avoid: frozenset[str]) -> Refused | None:
     """Filters that do not depend on free room."""
     cluster, where = site.cluster, spec.where
-    if where.cities and not any(cluster.city.startswith(c.removesuffix("市")) for c in where.cities):
-        return _no(site, "城市不符", f"要求 {'、'.join(where.cities)}，此处为 {cluster.city}", "放宽城市")
+    if where.cities and not any(
+        cluster.city.startswith(c.removesuffix("市")) for c in where.cities
+    ):
+        return _no(
+            site, "城市不符", f"要求 {'、'.join(where.cities)}，此处为 {cluster.city}", "放宽城市"
+        )
     if where.centres and cluster.centre_code not in where.centres:
         return _no(site, "未选此处", f"只选了 {'、'.join(where.centres)}", "放宽中心")
     if cluster.centre_code in where.exclude:
@@ -187,7 +193,9 @@ def _shut(spec: JobSpec, site: Site, avoid: frozenset[str]) -> Refused | None:
     if cluster.centre_code in avoid:
         return _no(site, "已拒收", "这个中心的引擎拒收过本作业", "改作业后另下一单")
     if not cluster.open:
-        return _no(site, "暂停接单", cluster.closed_reason or "中心未开放", "等中心恢复", passing=True)
+        return _no(
+            site, "暂停接单", cluster.closed_reason or "中心未开放", "等中心恢复", passing=True
+        )
     return None
 
 

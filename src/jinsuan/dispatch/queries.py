@@ -14,7 +14,9 @@ from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.protocol.states import JobState
 
-SEES_ALL_JOBS = frozenset({Role.AUDITOR, Role.PROVINCIAL_OFFICER, Role.PLATFORM_OPERATOR, Role.SYSTEM})
+SEES_ALL_JOBS = frozenset(
+    {Role.AUDITOR, Role.PROVINCIAL_OFFICER, Role.PLATFORM_OPERATOR, Role.SYSTEM}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,9 +128,7 @@ def access_job(viewer: Actor, ref: Ref) -> JobView:
     row = Job.objects.select_related("tenant").filter(id=ref.id).first()
     if row is None or ref.kind != "job":
         raise NotFound("作业", str(ref))
-    tries = (
-        Attempt.objects.filter(job=row).select_related("cluster__centre").order_by("number")
-    )
+    tries = Attempt.objects.filter(job=row).select_related("cluster__centre").order_by("number")
     view = _view(row, tuple(_attempt(t) for t in tries))
     if viewer.role in SEES_ALL_JOBS:
         return view
@@ -200,7 +200,9 @@ class Counts:
 def counts() -> Counts:
     """Numbers for the front page and the replay's report."""
     states = Job.objects.values_list("state").annotate(n=Count("id"))
-    outcomes = Job.objects.filter(outcome__isnull=False).values_list("outcome").annotate(n=Count("id"))
+    outcomes = (
+        Job.objects.filter(outcome__isnull=False).values_list("outcome").annotate(n=Count("id"))
+    )
     return Counts(by_state=dict(states), by_outcome=dict(outcomes))
 
 

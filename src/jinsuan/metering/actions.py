@@ -185,9 +185,12 @@ def record(readings: Sequence[Reading], *, now: datetime) -> int:
         How many were put aside. Repeats are neither kept again nor an error.
     """
     attempts = {r.attempt for r in readings}
-    meters = Meter.objects.select_for_update(no_key=True).order_by("attempt").in_bulk(list(attempts))
+    meters = (
+        Meter.objects.select_for_update(no_key=True).order_by("attempt").in_bulk(list(attempts))
+    )
     held: dict[tuple[UUID, str], int] = {
-        (p.attempt, p.resource): p.held_milli for p in LockedPrice.objects.filter(attempt__in=attempts)
+        (p.attempt, p.resource): p.held_milli
+        for p in LockedPrice.objects.filter(attempt__in=attempts)
     }
     last = _last_values(attempts)
     good: list[UsageReading] = []
@@ -278,9 +281,7 @@ def charge(attempts: Sequence[UUID], *, now: datetime) -> list[Step]:
         )
         charges.append(row)
         lines += [
-            ChargeLine(
-                charge=row, reading=r, millifen_per_hour=prices[meter.attempt][r.resource]
-            )
+            ChargeLine(charge=row, reading=r, millifen_per_hour=prices[meter.attempt][r.resource])
             for r in readings
         ]
         steps.append(

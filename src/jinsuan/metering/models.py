@@ -60,7 +60,8 @@ class ContractLine(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                name="contract_line_ceiling", condition=Q(ceiling_fen__isnull=True) | Q(ceiling_fen__gt=0)
+                name="contract_line_ceiling",
+                condition=Q(ceiling_fen__isnull=True) | Q(ceiling_fen__gt=0),
             ),
         ]
 

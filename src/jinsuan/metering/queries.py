@@ -82,9 +82,7 @@ def charge_view(ref: Ref) -> ChargeView:
     if row is None:
         raise NotFound("费用", str(ref))
     meter = row.attempt
-    tariffs = {
-        p.resource: p.tariff_id for p in LockedPrice.objects.filter(attempt=meter.attempt)
-    }
+    tariffs = {p.resource: p.tariff_id for p in LockedPrice.objects.filter(attempt=meter.attempt)}
     lines = ChargeLine.objects.filter(charge=row).select_related("reading")
     return ChargeView(
         ref=Ref("charge", row.id),

@@ -47,7 +47,9 @@ class Claim:
     last: int
 
 
-def doubt(milli_unit_seconds: int, occurred_at: datetime, claim: Claim, *, now: datetime) -> Doubt | None:
+def doubt(
+    milli_unit_seconds: int, occurred_at: datetime, claim: Claim, *, now: datetime
+) -> Doubt | None:
     """Return why this reading cannot be believed, or None.
 
     The upper bound uses the platform's own clock (`since` to `now`), so a centre's clock that runs

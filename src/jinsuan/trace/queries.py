@@ -14,8 +14,7 @@ from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.period import BEIJING
 from jinsuan.kernel.quantity import show_unit_hours
 from jinsuan.kernel.ref import Actor, Ref
-from jinsuan.ledger import accounts
-from jinsuan.ledger import queries as ledger
+from jinsuan.ledger import accounts, queries as ledger
 from jinsuan.ledger.reasons import Reason
 from jinsuan.metering import queries as metering
 from jinsuan.registry import queries as registry
@@ -157,7 +156,10 @@ def _source(source: str) -> Step:
 
 def _people(job: dispatch.JobView, source: str) -> Step:
     facts = [
-        ("下单", f"{registry.person_name(job.person)}，{job.tenant_name}，{_time(job.submitted_at)}")
+        (
+            "下单",
+            f"{registry.person_name(job.person)}，{job.tenant_name}，{_time(job.submitted_at)}",
+        )
     ]
     if source.startswith("voucher_"):
         view = vouchers.access_voucher(Actor.system("trace"), Ref.read(source))

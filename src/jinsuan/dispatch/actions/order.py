@@ -16,8 +16,8 @@ from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.actions import Note, record
 from jinsuan.protocol.spec import JobSpec
 from jinsuan.protocol.states import AttemptState, JobState, Outcome
-from jinsuan.vouchers.queries import wallets
 from jinsuan.vouchers.actions.escrow import Want, afford
+from jinsuan.vouchers.queries import wallets
 
 
 @transaction.atomic

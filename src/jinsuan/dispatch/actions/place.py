@@ -115,15 +115,20 @@ def _plan(jobs: Sequence[Job], board: Board, now: datetime) -> list[Planned]:
         spec = parse_spec(job.spec)
         avoid = shunned.get(job.id, frozenset())
         # Free room only shrinks during a round: what found no place finds none later.
-        likeness = (spec.resources, spec.num_nodes, spec.where, spec.max_seconds, spec.budget, avoid)
+        likeness = (
+            spec.resources,
+            spec.num_nodes,
+            spec.where,
+            spec.max_seconds,
+            spec.budget,
+            avoid,
+        )
         placement = hopeless.get(likeness) or place(spec, board, turn=turn, avoid=avoid)
         chosen = placement.chosen
         if chosen is not None:
             board.take(chosen.shares)
             planned.append(
-                Planned(
-                    attempt=new_id(), job=job, spec=spec, chosen=chosen, placement=placement
-                )
+                Planned(attempt=new_id(), job=job, spec=spec, chosen=chosen, placement=placement)
             )
             continue
         hopeless[likeness] = placement

@@ -238,9 +238,7 @@ def _to_tell(
     rows = (
         Attempt.objects.filter(cluster__centre=centre)
         .exclude(state=AttemptState.ENDED)
-        .filter(
-            Q(state__in=[AttemptState.LEASED, AttemptState.UNREACHABLE]) | ~Q(stop_reason="")
-        )
+        .filter(Q(state__in=[AttemptState.LEASED, AttemptState.UNREACHABLE]) | ~Q(stop_reason=""))
         .select_related("cluster")
         .order_by("leased_at", "id")[:MAX_LEASES_PER_SYNC]
     )

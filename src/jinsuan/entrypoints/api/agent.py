@@ -70,9 +70,7 @@ def enrol_agent(request: HttpRequest) -> HttpResponse:
 def sync_agent(request: HttpRequest) -> HttpResponse:
     """One round: check the envelope, take the reports, answer with work."""
     now = clock.now()
-    centre = accept_envelope(
-        _envelope(request), request.body, _signature(request), now=now
-    )
+    centre = accept_envelope(_envelope(request), request.body, _signature(request), now=now)
     message = decode(SyncRequest, read_json(request, limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
     code = centre_code(centre)
     if message.offers is not None:

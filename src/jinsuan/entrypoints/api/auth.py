@@ -24,7 +24,7 @@ class Caller:
 class TokenAuth(HttpBearer):
     """Deny by default: no token or a bad one is answered with 401 by ninja."""
 
-    def authenticate(self, request: HttpRequest, token: str) -> Caller | None:
+    def authenticate(self, request: HttpRequest, token: str) -> Caller | None:  # noqa: ARG002
         actor, scopes = authenticate_token(token, now=clock.now())
         return Caller(actor, frozenset(scopes))
 

@@ -14,22 +14,26 @@ from jinsuan.dispatch.placement import Board
 
 MAX_AGE_SECONDS = 2
 
-_lock = threading.Lock()
-_board: Board | None = None
-_made = 0.0
+
+class RecentBoard:
+    """Holds the last board and makes a new one when it is too old."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._board: Board | None = None
+        self._made = 0.0
+
+    def get(self, *, now: datetime) -> Board:
+        """The board, at most two seconds old."""
+        with self._lock:
+            if self._board is None or time.monotonic() - self._made > MAX_AGE_SECONDS:
+                self._board, self._made = board_now(now=now), time.monotonic()
+            return self._board
+
+    def forget(self) -> None:
+        """Make the next reader look at the tables again."""
+        with self._lock:
+            self._board = None
 
 
-def recent_board(*, now: datetime) -> Board:
-    """The board, made anew when the last one is too old."""
-    global _board, _made
-    with _lock:
-        if _board is None or time.monotonic() - _made > MAX_AGE_SECONDS:
-            _board, _made = board_now(now=now), time.monotonic()
-        return _board
-
-
-def forget_board() -> None:
-    """Make the next reader look at the tables again."""
-    global _board
-    with _lock:
-        _board = None
+recent_board = RecentBoard()

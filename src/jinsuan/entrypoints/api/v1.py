@@ -10,8 +10,7 @@ from ninja import NinjaAPI, Query
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.throttling import AuthRateThrottle
 
-from jinsuan.dispatch import actions as dispatch
-from jinsuan.dispatch import queries as jobs
+from jinsuan.dispatch import actions as dispatch, queries as jobs
 from jinsuan.dispatch.placement import place
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.api import present, shapes
@@ -41,7 +40,7 @@ LOG_CHUNK = 256 * 1024
 api = NinjaAPI(
     title="晋算 Jinsuan API",
     version="1",
-    description="一体化算力调度和监测平台。金额为人民币元的文本，如 \"12.34\"。",
+    description='一体化算力调度和监测平台。金额为人民币元的文本，如 "12.34"。',
     auth=TokenAuth(),
     throttle=[AuthRateThrottle("600/m")],
     urls_namespace="api-v1",
@@ -64,7 +63,9 @@ def _refused(request: HttpRequest, error: DomainError) -> HttpResponse:
 
 @api.exception_handler(AuthenticationError)
 def _unknown_caller(request: HttpRequest, _error: AuthenticationError) -> HttpResponse:
-    return _plain(request, 401, "unauthenticated", "没有令牌", "请带上 Authorization: Bearer 令牌。")
+    return _plain(
+        request, 401, "unauthenticated", "没有令牌", "请带上 Authorization: Bearer 令牌。"
+    )
 
 
 @api.exception_handler(ValidationError)
@@ -141,7 +142,7 @@ def plan_job(request: HttpRequest) -> dict[str, Any]:
         cover=Money(0),
         voucher=spec.budget.voucher,
     )
-    return present.plan(place(spec, recent_board(now=now)), wallet, want=want)
+    return present.plan(place(spec, recent_board.get(now=now)), wallet, want=want)
 
 
 @api.post(
@@ -159,7 +160,7 @@ def create_job(request: HttpRequest) -> tuple[int, dict[str, Any]]:
     spec = parse_spec(read_json(request))
     now = clock.now()
     ref = dispatch.submit(
-        spec, board=recent_board(now=now), order_key=key, actor=actor, now=now
+        spec, board=recent_board.get(now=now), order_key=key, actor=actor, now=now
     )
     return 201, present.job(jobs.access_job(actor, ref), fundings=[])
 
@@ -203,7 +204,9 @@ def cancel_job(request: HttpRequest, job_id: str, body: shapes.CancelIn) -> dict
     },
     tags=["作业"],
 )
-def job_log(request: HttpRequest, job_id: str, offset: int = Query(0, ge=0, le=2**40)) -> HttpResponse:
+def job_log(
+    request: HttpRequest, job_id: str, offset: int = Query(0, ge=0, le=2**40)
+) -> HttpResponse:
     """作业最近一次尝试的输出，从 offset 字节起；Next-Offset 头给出下次的起点。"""
     actor = caller(request, "jobs:read")
     view = jobs.access_job(actor, jobs.job_ref(job_id))
@@ -306,5 +309,3 @@ def trace(request: HttpRequest, ref: str) -> dict[str, Any]:
             for step in found.steps
         ],
     }
-
-

@@ -53,8 +53,7 @@ def balance(
     from jinsuan.entrypoints.site.boot import boot
 
     boot()
-    from jinsuan.ledger.queries import balance as read_balance
-    from jinsuan.ledger.queries import statement
+    from jinsuan.ledger.queries import balance as read_balance, statement
 
     found = read_balance(code)
     lines = statement(code, limit=20)

@@ -18,7 +18,9 @@ app = typer.Typer(help="作业：试排、下单、查看、停止。", no_args_
 centres = typer.Typer(help="算力中心。", no_args_is_help=True)
 vouchers = typer.Typer(help="算力券。", no_args_is_help=True)
 
-SpecFile = Annotated[Path, typer.Argument(help="作业说明（YAML 或 JSON）", exists=True, dir_okay=False)]
+SpecFile = Annotated[
+    Path, typer.Argument(help="作业说明（YAML 或 JSON）", exists=True, dir_okay=False)
+]
 JobId = Annotated[str, typer.Argument(help="作业编号 job_…")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -70,10 +71,8 @@ def dev(port: Port = 8000) -> None:
         subprocess.Popen([*command, "worker"]),
     ]
     typer.echo(f"http://127.0.0.1:{port}/ 已启动，Ctrl-C 停止。")
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         os.wait()
-    except KeyboardInterrupt:
-        pass
     for process in processes:
         process.send_signal(signal.SIGTERM)
     for process in processes:

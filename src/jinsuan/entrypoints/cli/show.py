@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
 
@@ -18,13 +17,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="输出 JSON，供程序读
 
 def fail(error: DomainError) -> NoReturn:
     """Explain a refusal and end with status 2."""
-    print(f"✗ {error.explain()}（{error.code}）", file=sys.stderr)
+    typer.echo(f"✗ {error.explain()}（{error.code}）", err=True)
     raise SystemExit(2)
 
 
 def as_json(value: Any) -> None:
     """Print a value as one JSON document."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 
 
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -21,7 +21,9 @@ class ProcessFailed(DomainError):
     def explain(self) -> str:
         how = "没有在 60 秒内就绪" if self.returncode is None else f"退出码 {self.returncode}"
         last = "\n    ".join(self.tail)
-        return f"演示进程 {self.name} {how}。日志在 {self.log}。{last}\n请看日志，改好后再运行一次。"
+        return (
+            f"演示进程 {self.name} {how}。日志在 {self.log}。{last}\n请看日志，改好后再运行一次。"
+        )
 
 
 @dataclass(eq=False)

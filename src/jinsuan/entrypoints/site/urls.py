@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from jinsuan.entrypoints.api.agent import enrol_agent, sync_agent
 from jinsuan.entrypoints.api.v1 import api
@@ -14,4 +14,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
     path("agent/v1/enrol", enrol_agent),
     path("agent/v1/sync", sync_agent),
+    path("", include("jinsuan.entrypoints.portal.urls")),
 ]
+handler400 = "jinsuan.entrypoints.portal.refusals.bad_request"
+handler403 = "jinsuan.entrypoints.portal.refusals.not_found"
+handler404 = "jinsuan.entrypoints.portal.refusals.not_found"
+handler500 = "jinsuan.entrypoints.portal.refusals.broken"

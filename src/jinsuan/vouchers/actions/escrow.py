@@ -79,9 +79,7 @@ def _spent(wallet: Wallet, parts: Split) -> Wallet:
 
 
 @transaction.atomic
-def hold(
-    wants: Sequence[Want], *, actor: Actor, now: datetime
-) -> dict[UUID, NotEnoughMoney]:
+def hold(wants: Sequence[Want], *, actor: Actor, now: datetime) -> dict[UUID, NotEnoughMoney]:
     """Move money into escrow for many attempts, in order (冻结).
 
     An attempt without enough money holds nothing and is named in the answer; the others go ahead.
@@ -232,7 +230,9 @@ def capture(captures: Sequence[Capture], *, actor: Actor, now: datetime) -> None
             before, item.amount, purses, rate=funding.rate, voucher_so_far=Money(so_far)
         )
         postings += _take(funding, sources, item, parts, now)
-    Funding.objects.bulk_update([f for f, _ in fundings.values()], ["captured_fen", "shortfall_fen"])
+    Funding.objects.bulk_update(
+        [f for f, _ in fundings.values()], ["captured_fen", "shortfall_fen"]
+    )
     FundingSource.objects.bulk_update(
         [s for _, sources in fundings.values() for s in sources], ["captured_fen"]
     )

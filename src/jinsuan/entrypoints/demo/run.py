@@ -1,0 +1,112 @@
+"""What `jinsuan demo` does once its database is up."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from jinsuan.client.api import Client
+from jinsuan.entrypoints import clock
+from jinsuan.entrypoints.demo.processes import Processes, free_port
+from jinsuan.entrypoints.demo.story import Teller, order_a_job, require
+from jinsuan.kernel.period import beijing_date
+
+LAST_DAY = date(2026, 12, 31)
+"""The document's last day in force; after it the right answer is a refusal."""
+
+
+def run_demo(
+    folder: Path, *, port: int, once: bool, stopping: threading.Event, say: Callable[[str], None]
+) -> None:
+    """Make the province, start the processes, tell the story, and stay up unless `once`."""
+    from jinsuan.entrypoints.site.boot import boot, migrate
+
+    port = free_port(port)
+    url = f"http://127.0.0.1:{port}"
+    environment = {
+        "JINSUAN_DEMO": "1",
+        "JINSUAN_SECRET_KEY": _secret(folder),
+        "JINSUAN_SYNC_INTERVAL_MS": "500",
+        "JINSUAN_USAGE_INTERVAL_MS": "1000",
+    }
+    os.environ.update(environment)
+    boot()
+    migrate()
+    from jinsuan.entrypoints.demo.setup import make_agents, prepare_province
+
+    tell = Teller(say)
+    tell.step("建一个省：机构、人员、算力中心、价目（演示数据，均为虚构）")
+    ready = prepare_province(now=clock.now(), folder=folder)
+    for label, words in ready.facts:
+        tell.fact(label, words)
+    processes = Processes(folder / "logs", environment)
+    try:
+        processes.start("server", ["serve", "--port", str(port), "--workers", "1"])
+        processes.await_ready(url)
+        agents = make_agents(folder, url, now=clock.now)
+        processes.start("worker", ["worker"])
+        processes.start("agents", ["agent", "run", *map(str, agents)])
+        tell.step("启动：网站、后台、各中心的代理")
+        tell.fact("地址", url)
+        tell.fact("代理", f"{len(agents)} 个中心各自签名、只向外连接")
+        _tell_story(Client(url, ready.token), tell, processes)
+        if not once:
+            say(f"\n演示在 {url}/ 运行，Ctrl-C 停止。登录名与密码：")
+            for username, words in ready.log_ins:
+                say(f"      {username:12} {words}")
+            while not stopping.wait(2):
+                processes.check()
+    finally:
+        processes.stop()
+
+
+def _tell_story(client: Client, tell: Teller, processes: Processes) -> None:
+    from jinsuan.entrypoints.demo.money import issue_voucher, refuse_late_voucher
+
+    if beijing_date(clock.now()) > LAST_DAY:
+        tell.step("政策已过有效期：发券应当被有理由地拒绝")
+        tell.fact("平台的回答", refuse_late_voucher(now=clock.now()))
+        return
+    tell.step("发一张算力券，登记一笔充值")
+    for label, words in issue_voucher(now=clock.now()):
+        tell.fact(label, words)
+    job = order_a_job(client, tell)
+    processes.check()
+    _follow_the_money(client, job["id"], tell)
+
+
+def _follow_the_money(client: Client, job_id: str, tell: Teller) -> None:
+    from jinsuan.kernel.ref import Ref
+    from jinsuan.ledger.queries import check_book, transfers_with_key_prefix
+
+    tell.step("一分钱溯源：从一笔核销回到用量、价格、券、人和条款")
+    captures = transfers_with_key_prefix(f"capture:{job_id}:")
+    require(bool(captures), "溯源", "这个作业没有核销")
+    by_voucher = [t for t in captures if "voucher_" in t.debit] or captures
+    path = client.trace(str(by_voucher[-1].ref))
+    require(len(path["steps"]) == 7, "溯源", f"只有 {len(path['steps'])} 步")
+    for step in path["steps"]:
+        tell.fact(
+            f"{step['number']} {step['title']}", "；".join("：".join(f) for f in step["facts"][:3])
+        )
+
+    tell.step("核对账簿：从每一笔转账重算所有账户")
+    found = check_book()
+    tell.fact(
+        "账户", f"{found.accounts} 个，转账 {found.transfers} 笔，差异 {len(found.differences)} 处"
+    )
+    require(not found.differences, "核对账簿", "；".join(found.differences[:3]))
+    assert Ref.read(job_id).kind == "job"
+
+
+def _secret(folder: Path) -> str:
+    """A key of this demo's own, kept so that log-ins survive a restart."""
+    path = folder / "secret-key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(48), "ascii")
+    return path.read_text("ascii")

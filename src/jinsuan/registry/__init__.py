@@ -1,0 +1,1 @@
+"""Who is who, what stands where, who may see what."""

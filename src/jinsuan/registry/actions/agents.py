@@ -1,0 +1,174 @@
+"""Agents' keys and messages, and people's tokens: who may speak to the platform."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from django.db import transaction
+
+from jinsuan.kernel.ref import Actor, Ref, Role
+from jinsuan.ledger.actions import Note, record
+from jinsuan.protocol.envelope import MAX_SKEW_SECONDS, Envelope
+from jinsuan.registry.errors import (
+    ClockSkewed,
+    EnrolmentRefused,
+    MessageReplayed,
+    SignatureInvalid,
+    TokenInvalid,
+)
+from jinsuan.registry.models import AgentChannel, AgentKey, ApiToken, EnrolmentCode
+
+CODE_LIFE = timedelta(hours=24)
+TOUCH_EVERY = timedelta(minutes=1)
+TOKEN_PREFIX = "js_"  # noqa: S105 - a prefix, so that scanners recognise a leaked token
+
+
+def _hash(text: str) -> bytes:
+    # 256 random bits need no slow hash: there is nothing to guess.
+    return hashlib.sha256(text.encode()).digest()
+
+
+@transaction.atomic
+def issue_enrolment_code(centre: UUID, *, actor: Actor, now: datetime) -> str:
+    """Make a one-time code with which a centre's agent registers its key. Shown once."""
+    code = secrets.token_urlsafe(24)
+    row = EnrolmentCode.objects.create(
+        centre_id=centre, code_sha256=_hash(code), expires_at=now + CODE_LIFE
+    )
+    note = Note(
+        action="agent.issue_code",
+        subject=Ref("centre", centre),
+        after={"code": str(row.id), "expires_at": row.expires_at.isoformat()},
+    )
+    record([note], actor=actor, now=now)
+    return code
+
+
+@transaction.atomic
+def enrol(
+    *, code: str, centre_code: str, public_key: bytes, agent_version: str, now: datetime
+) -> Ref:
+    """Register an agent's key with a one-time code; an older key of the centre is revoked.
+
+    Raises:
+        EnrolmentRefused: the code is wrong, used, expired or of another centre.
+    """
+    row = (
+        EnrolmentCode.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("centre")
+        .filter(code_sha256=_hash(code), used_at__isnull=True, expires_at__gt=now)
+        .first()
+    )
+    if row is None or row.centre.code != centre_code or len(public_key) != 32:
+        raise EnrolmentRefused
+    row.used_at = now
+    row.save(update_fields=["used_at"])
+    AgentKey.objects.filter(centre=row.centre, revoked_at__isnull=True).update(revoked_at=now)
+    key = AgentKey.objects.create(centre=row.centre, public_key=public_key, enrolled_at=now)
+    # A new key begins a new count: its agent may have lost the old state folder.
+    AgentChannel.objects.filter(centre=row.centre).update(
+        boot=0, sequence=0, agent_version=agent_version
+    )
+    after = {"key": str(key.id), "agent_version": agent_version}
+    note = Note(action="agent.enrol", subject=Ref("centre", row.centre_id), after=after)
+    record([note], actor=Actor.system(f"agent:{centre_code}"), now=now)
+    return Ref("centre", row.centre_id)
+
+
+@transaction.atomic
+def revoke_key(centre: UUID, *, reason: str, actor: Actor, now: datetime) -> None:
+    """Stop believing a centre's agent (吊销密钥)."""
+    AgentKey.objects.filter(centre=centre, revoked_at__isnull=True).update(revoked_at=now)
+    note = Note(action="agent.revoke_key", subject=Ref("centre", centre), reason=reason)
+    record([note], actor=actor, now=now)
+
+
+@transaction.atomic
+def accept_envelope(envelope: Envelope, body: bytes, signature: bytes, *, now: datetime) -> UUID:
+    """Check who speaks and that it was not said before; returns the centre.
+
+    Raises:
+        SignatureInvalid: unknown centre, no live key, or the signature does not fit.
+        ClockSkewed: sent more than five minutes before or after now.
+        MessageReplayed: not after the last accepted message.
+    """
+    key = (
+        AgentKey.objects.filter(centre__code=envelope.centre, revoked_at__isnull=True)
+        .values_list("centre_id", "public_key")
+        .first()
+    )
+    if key is None:
+        raise SignatureInvalid(envelope.centre)
+    centre, public = key
+    try:
+        Ed25519PublicKey.from_public_bytes(bytes(public)).verify(
+            signature, envelope.signing_bytes(body)
+        )
+    except InvalidSignature:
+        raise SignatureInvalid(envelope.centre) from None
+    skew = abs(int(now.timestamp()) - envelope.time)
+    if skew > MAX_SKEW_SECONDS:
+        raise ClockSkewed(skew, MAX_SKEW_SECONDS, now)
+    channel = AgentChannel.objects.select_for_update(no_key=True).get(centre=centre)
+    if (envelope.boot, envelope.sequence) <= (channel.boot, channel.sequence):
+        raise MessageReplayed(envelope.boot, envelope.sequence, channel.boot, channel.sequence)
+    channel.boot, channel.sequence, channel.last_seen_at = envelope.boot, envelope.sequence, now
+    channel.save(update_fields=["boot", "sequence", "last_seen_at"])
+    return centre
+
+
+@transaction.atomic
+def issue_token(
+    *,
+    person: UUID,
+    organisation: UUID,
+    role: Role,
+    scopes: Sequence[str],
+    label: str,
+    expires_at: datetime,
+    actor: Actor,
+    now: datetime,
+) -> str:
+    """Make an API token for a person in a role. Shown once; only its hash is kept."""
+    text = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    row = ApiToken.objects.create(
+        person_id=person,
+        organisation_id=organisation,
+        role=role,
+        scopes=sorted(set(scopes)),
+        token_sha256=_hash(text),
+        label=label,
+        issued_at=now,
+        expires_at=expires_at,
+    )
+    after = {"scopes": row.scopes, "role": str(role), "expires_at": expires_at.isoformat()}
+    note = Note(action="token.issue", subject=Ref("token", row.id), after=after)
+    record([note], actor=actor, now=now)
+    return text
+
+
+def authenticate_token(text: str, *, now: datetime) -> tuple[Actor, tuple[str, ...]]:
+    """The actor and scopes behind a token.
+
+    Raises:
+        TokenInvalid: unknown, revoked or expired, or the person may no longer act in its role.
+    """
+    row = (
+        ApiToken.objects.filter(token_sha256=_hash(text), revoked_at__isnull=True)
+        .filter(expires_at__gt=now, person__is_active=True)
+        .first()
+    )
+    if row is None:
+        raise TokenInvalid
+    if row.last_used_at is None or now - row.last_used_at > TOUCH_EVERY:
+        ApiToken.objects.filter(id=row.id).update(last_used_at=now)
+    actor = Actor(
+        person=row.person_id, organisation=row.organisation_id, role=Role(row.role), via="api"
+    )
+    return actor, tuple(row.scopes)

@@ -1,0 +1,264 @@
+"""Reserve and free capacity for many attempts at once, and take over what agents report.
+
+Nodes are always locked first and in id order, so two rounds can wait for each other but never
+deadlock. What is reserved is counted on the node and card rows, whose CHECKs are the second guard.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from jinsuan.kernel.period import beijing_date
+from jinsuan.kernel.ref import Actor, Ref
+from jinsuan.ledger.actions import Note, record
+from jinsuan.protocol.messages import NodeOffer, Offer
+from jinsuan.registry.capacity import Share
+from jinsuan.registry.models import Card, Cluster, Node, Reservation
+
+WHOLE_CARD = 1000
+
+
+@dataclass(slots=True)
+class _Room:
+    """What is left of one locked node while wants are tried in order."""
+
+    online: bool
+    cpu: int
+    memory: int
+    cards: list[int]
+
+    def holds(self, share: Share) -> bool:
+        return (
+            self.online
+            and share.cpu_milli <= self.cpu
+            and share.memory_mib <= self.memory
+            and all(i < len(self.cards) and share.card_milli <= self.cards[i] for i in share.cards)
+        )
+
+    def take(self, share: Share) -> None:
+        self.cpu -= share.cpu_milli
+        self.memory -= share.memory_mib
+        for i in share.cards:
+            self.cards[i] -= share.card_milli
+
+
+def _locked(nodes: Iterable[UUID]) -> dict[UUID, _Room]:
+    rows = list(
+        Node.objects.select_for_update(no_key=True)
+        .filter(id__in=set(nodes))
+        .order_by("id")
+        .values_list(
+            "id", "online", "cpu_milli", "cpu_reserved_milli", "memory_mib", "memory_reserved_mib"
+        )
+    )
+    cards: dict[UUID, list[int]] = {row[0]: [] for row in rows}
+    found = Card.objects.filter(node__in=cards).order_by("node_id", "index")
+    for node, reserved in found.values_list("node_id", "reserved_milli"):
+        cards[node].append(WHOLE_CARD - reserved)
+    return {
+        pk: _Room(online, cpu - cpu_taken, memory - memory_taken, cards[pk])
+        for pk, online, cpu, cpu_taken, memory, memory_taken in rows
+    }
+
+
+@transaction.atomic
+def reserve(wants: Sequence[tuple[UUID, Sequence[Share]]], *, now: datetime) -> list[UUID]:  # noqa: ARG001
+    """Reserve for as many attempts as still fit, in order; all nodes of one attempt or none.
+
+    Returns:
+        The attempts that did not fit any more. An attempt that holds its part already is fine.
+    """
+    rooms = _locked(share.node_id for _, shares in wants for share in shares)
+    attempts = [attempt for attempt, _ in wants]
+    known = set(Reservation.objects.filter(attempt__in=attempts).values_list("attempt", flat=True))
+    late: list[UUID] = []
+    taken: list[tuple[UUID, Share]] = []
+    for attempt, shares in wants:
+        if attempt in known:
+            continue
+        fits = len({s.node_id for s in shares}) == len(shares) and all(
+            s.node_id in rooms and rooms[s.node_id].holds(s) for s in shares
+        )
+        if not fits:
+            late.append(attempt)
+            continue
+        for share in shares:
+            rooms[share.node_id].take(share)
+            taken.append((attempt, share))
+    _write(taken)
+    return late
+
+
+def _write(taken: Sequence[tuple[UUID, Share]]) -> None:
+    Reservation.objects.bulk_create(
+        Reservation(
+            attempt=attempt,
+            node_id=share.node_id,
+            cards=list(share.cards),
+            card_milli=share.card_milli,
+            cpu_milli=share.cpu_milli,
+            memory_mib=share.memory_mib,
+        )
+        for attempt, share in taken
+    )
+    _count([share for _, share in taken], sign=1)
+
+
+def _count(shares: Sequence[Share], *, sign: int) -> None:
+    """Add shares to the counters of nodes and cards, or take them away."""
+    cpu: Counter[UUID] = Counter()
+    memory: Counter[UUID] = Counter()
+    cards: Counter[tuple[UUID, int]] = Counter()
+    for share in shares:
+        cpu[share.node_id] += sign * share.cpu_milli
+        memory[share.node_id] += sign * share.memory_mib
+        for i in share.cards:
+            cards[share.node_id, i] += sign * share.card_milli
+    with connection.cursor() as cursor:
+        if cpu:
+            ids = list(cpu)
+            cursor.execute(
+                "UPDATE registry_node AS n SET cpu_reserved_milli = cpu_reserved_milli + d.cpu,"
+                " memory_reserved_mib = memory_reserved_mib + d.memory"
+                " FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS d(id, cpu, memory)"
+                " WHERE n.id = d.id",
+                [ids, [cpu[i] for i in ids], [memory[i] for i in ids]],
+            )
+        if cards:
+            keys = list(cards)
+            cursor.execute(
+                "UPDATE registry_card AS c SET reserved_milli = reserved_milli + d.milli"
+                " FROM unnest(%s::uuid[], %s::int[], %s::int[]) AS d(node, index, milli)"
+                " WHERE c.node_id = d.node AND c.index = d.index",
+                [[node for node, _ in keys], [i for _, i in keys], [cards[k] for k in keys]],
+            )
+
+
+@transaction.atomic
+def release(attempts: Sequence[UUID], *, now: datetime) -> None:  # noqa: ARG001
+    """Free what these attempts hold. Again is harmless."""
+    held = Reservation.objects.filter(attempt__in=attempts)
+    _locked(held.values_list("node_id", flat=True))
+    shares = []
+    # Read after the locks: who freed them in between has committed by now.
+    for row in Reservation.objects.select_for_update().filter(attempt__in=attempts):
+        shares.append(
+            Share(
+                node_id=row.node_id,
+                cards=tuple(row.cards),
+                card_milli=row.card_milli,
+                cpu_milli=row.cpu_milli,
+                memory_mib=row.memory_mib,
+            )
+        )
+    Reservation.objects.filter(attempt__in=attempts).delete()
+    _count(shares, sign=-1)
+
+
+@transaction.atomic
+def reassign(attempt: UUID, shares: Sequence[Share], *, now: datetime) -> bool:
+    """Let the reservation follow the engine's own allocation.
+
+    Returns:
+        Whether it could. When the engine put the job where we promised the room to another one,
+        our reservation stays as it was: over-promising twice would only hide the difference.
+    """
+    current = Reservation.objects.filter(attempt=attempt)
+    _locked({*current.values_list("node_id", flat=True), *(s.node_id for s in shares)})
+    before = [
+        Share(
+            node_id=row.node_id,
+            cards=tuple(row.cards),
+            card_milli=row.card_milli,
+            cpu_milli=row.cpu_milli,
+            memory_mib=row.memory_mib,
+        )
+        for row in current
+    ]
+    if not before:
+        return False
+    release([attempt], now=now)
+    if not reserve([(attempt, shares)], now=now):
+        return True
+    reserve([(attempt, before)], now=now)
+    return False
+
+
+@transaction.atomic
+def apply_inventory(centre: UUID, offers: Sequence[Offer], *, actor: Actor, now: datetime) -> None:
+    """Take over clusters, nodes and cards as the centre's agent reports them.
+
+    A node that is not reported any more goes offline; it is never deleted. A node never shrinks
+    below what is reserved of it: such a report is kept out until the jobs there have ended.
+    """
+    for offer in offers:
+        cluster, _ = Cluster.objects.get_or_create(
+            centre_id=centre, name=offer.cluster, defaults={"engine": offer.engine}
+        )
+        _apply_cluster(cluster, offer, actor=actor, now=now)
+
+
+def _apply_cluster(cluster: Cluster, offer: Offer, *, actor: Actor, now: datetime) -> None:
+    known = {
+        node.name: node
+        for node in Node.objects.select_for_update(no_key=True)
+        .filter(cluster=cluster)
+        .order_by("id")
+    }
+    reported = {node.name: node for node in offer.nodes}
+    new = [_node(cluster, node, now) for name, node in reported.items() if name not in known]
+    changed = [
+        node
+        for name, node in known.items()
+        if _differs(node, reported.get(name)) and _follow(node, reported.get(name))
+    ]
+    if not new and not changed:
+        return
+    Node.objects.bulk_create(new)
+    Card.objects.bulk_create(
+        Card(node=node, index=i)
+        for node in new
+        for i in range(len(reported[node.name].cards_free_milli))
+    )
+    Node.objects.bulk_update(changed, ["online", "cpu_milli", "memory_mib"])
+    after = {"new": len(new), "changed": len(changed), "nodes": len(reported)}
+    subject = Ref("cluster", cluster.id)
+    record([Note(action="cluster.inventory", subject=subject, after=after)], actor=actor, now=now)
+
+
+def _node(cluster: Cluster, node: NodeOffer, now: datetime) -> Node:
+    return Node(
+        cluster=cluster,
+        name=node.name,
+        model=node.model,
+        cpu_milli=node.cpu_milli,
+        memory_mib=node.memory_mib,
+        effective_from=beijing_date(now),
+    )
+
+
+def _differs(node: Node, report: NodeOffer | None) -> bool:
+    if report is None:
+        return node.online
+    return (node.online, node.cpu_milli, node.memory_mib) != (
+        True,
+        report.cpu_milli,
+        report.memory_mib,
+    )
+
+
+def _follow(node: Node, report: NodeOffer | None) -> bool:
+    """Write a report into the row; False when it has less than what is reserved."""
+    if report is None:
+        node.online = False
+        return True
+    if report.cpu_milli < node.cpu_reserved_milli or report.memory_mib < node.memory_reserved_mib:
+        return False
+    node.online, node.cpu_milli, node.memory_mib = True, report.cpu_milli, report.memory_mib
+    return True

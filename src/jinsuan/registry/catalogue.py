@@ -1,0 +1,83 @@
+"""Accelerators (加速卡目录) and cities as package data. Pure; no Django here.
+
+A figure that no source gives stays unknown (None). It is never guessed and never read as nought.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accelerator:
+    """One card model.
+
+    Args:
+        domestic: None where the trace that names the model does not disclose it.
+        millitflops_fp16: dense FP16 peak in thousandths of a TFLOPS, so that it is whole.
+        status: how good the source is: high, medium, low, or trace (a label of a public trace).
+    """
+
+    name: str
+    vendor: str
+    domestic: bool | None
+    millitflops_fp16: int | None
+    memory_gib: int | None
+    tdp_w: int | None
+    status: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class City:
+    """One of the province's eleven cities."""
+
+    adcode: str
+    name: str
+
+
+def _rows(name: str) -> list[dict[str, str]]:
+    text = files("jinsuan.registry").joinpath("data", name).read_text("utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _milli(text: str) -> int | None:
+    if not text:
+        return None
+    whole, _, part = text.partition(".")
+    return int(whole) * 1000 + int(part.ljust(3, "0")[:3] or "0")
+
+
+@cache
+def catalogue() -> dict[str, Accelerator]:
+    """Every known card model by its name."""
+    return {
+        row["name"]: Accelerator(
+            name=row["name"],
+            vendor=row["vendor"],
+            domestic={"true": True, "false": False}.get(row["domestic"]),
+            millitflops_fp16=_milli(row["fp16_dense_tflops"]),
+            memory_gib=int(row["memory_gib"]) if row["memory_gib"] else None,
+            tdp_w=int(row["tdp_w"]) if row["tdp_w"] else None,
+            status=row["status"],
+            source=row["source"],
+        )
+        for row in _rows("accelerators.csv")
+    }
+
+
+@cache
+def domestic_models() -> frozenset[str]:
+    """Names of card models that are domestic products."""
+    return frozenset(name for name, card in catalogue().items() if card.domestic)
+
+
+@cache
+def cities() -> dict[str, City]:
+    """The eleven cities by 行政区划代码, in the order of their codes."""
+    return {
+        row["adcode"]: City(adcode=row["adcode"], name=row["name"]) for row in _rows("cities.csv")
+    }
