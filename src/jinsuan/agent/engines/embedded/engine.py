@@ -103,8 +103,7 @@ class EmbeddedEngine:
             run.ranks = [Rank(n, last_ns=heartbeat_ns) for n in range(len(run.allocation))]
             for rank in run.ranks if run.machine != self._machine else ():
                 # Nothing lives through a boot, and a claim may not have reached the disk.
-                watch.look(rank, self._folder(run.key), heartbeat_ns)
-                if rank.ended_ns is None:
+                if watch.look(rank, self._folder(run.key), heartbeat_ns):
                     watch.lose(rank, heartbeat_ns)
 
     # ── the five verbs ────────────────────────────────────────────────────────────────────────
@@ -210,10 +209,8 @@ class EmbeddedEngine:
     def _watch(self, run: Run, now_ns: int) -> None:
         folder = self._folder(run.key)
         for rank in run.ranks:
-            if rank.ended_ns is None:
-                watch.look(rank, folder, now_ns)
-                if rank.ended_ns is None and rank.child is None and rank.adopted is None:
-                    self._start_or_give_up(run, rank, folder, now_ns)
+            if rank.ended_ns is None and watch.look(rank, folder, now_ns):
+                self._start_or_give_up(run, rank, folder, now_ns)
         before = (run.started_ns, run.stop, run.cause)
         run.judge(now_ns, shift_us=self._shift_us, grace_seconds=LIMIT_GRACE_SECONDS)
         if before != (run.started_ns, run.stop, run.cause):
@@ -227,8 +224,6 @@ class EmbeddedEngine:
 
     def _start_or_give_up(self, run: Run, rank: Rank, folder: JobFolder, now_ns: int) -> None:
         """A rank without a claim: start it, unless it shall not run or cannot."""
-        if rank.started_ns is not None:
-            return  # its shim is just writing the claim
         if run.stop is None and rank.tries < MAX_TRIES:
             self._spawn(run, rank, folder)
         elif folder.close_claim(rank.number):

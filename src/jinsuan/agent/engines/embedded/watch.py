@@ -20,18 +20,18 @@ FULL_LOOK = 16
 """An adopted process is checked by number each time, and by its environment each so many times."""
 
 
-def look(rank: Rank, folder: JobFolder, now_ns: int) -> None:
+def look(rank: Rank, folder: JobFolder, now_ns: int) -> bool:
     """Bring a rank that has not ended up to date.
 
-    Afterwards it has ended (`ended_ns`), is alive (`child` or `adopted`), or has no claim: then it
-    has not begun, and may be started.
+    Returns:
+        Whether it has not begun, and nothing is on the way to begin it.
     """
     if rank.child is not None:
         if not child_has_ended(rank.child):
             rank.seen_ns = now_ns
             if rank.started_ns is None:
                 _note_start(rank, folder.claim(rank.number), now_ns)
-            return
+            return False
         rank.child = None
         rank.tries += 1
     if rank.adopted is not None:
@@ -44,6 +44,9 @@ def look(rank: Rank, folder: JobFolder, now_ns: int) -> None:
             for pid in find_tagged(folder.tag(rank.number)):
                 signal_group(pid, folder.tag(rank.number), signal.SIGKILL)
             lose(rank, now_ns)
+    else:
+        return True
+    return False
 
 
 def _look_at_process(rank: Rank, pid: int, folder: JobFolder, now_ns: int) -> None:
