@@ -1,0 +1,181 @@
+"""The agent's configuration: one TOML file in its state folder, and perhaps a table of nodes.
+
+    server = "https://…"          the platform; http only on this very machine
+    centre = "C01"                the centre's code
+    engine = "embedded"           the only engine so far
+    cluster = "embedded"          the name under which capacity is offered
+    nodes = "nodes.csv"           name,model,cards,cpu_milli,memory_mib; or [[nodes]] tables here
+    job_user = "nobody"           who runs jobs when the agent is root; "root" for itself
+    images = "refuse"             or "ignore": run the work of orders with an image without it
+    keep_log_days = 7             after the platform has everything
+
+Without nodes the engine offers this machine, with its cores and its memory and no cards.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from jinsuan.agent.engines.embedded import VirtualNode
+from jinsuan.agent.errors import ConfigUnusable
+from jinsuan.agent.http import checked_server
+
+FILE = "agent.toml"
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
+_KEYS = {
+    "server": str,
+    "centre": str,
+    "engine": str,
+    "cluster": str,
+    "job_user": str,
+    "images": str,
+    "keep_log_days": int,
+}
+_COLUMNS = ("name", "model", "cards", "cpu_milli", "memory_mib")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfig:
+    """What one agent must be told. `nodes` is never empty."""
+
+    folder: Path
+    server: str
+    centre: str
+    nodes: tuple[VirtualNode, ...]
+    engine: Literal["embedded"] = "embedded"
+    cluster: str = "embedded"
+    job_user: str = "nobody"
+    images: Literal["refuse", "ignore"] = "refuse"
+    keep_log_days: int = 7
+
+
+def load_config(folder: Path) -> AgentConfig:
+    """Read `agent.toml` in the state folder.
+
+    Raises:
+        ConfigUnusable: no such file, or something in it, with the place.
+        ServerNotSecure: a platform address that is neither https nor this machine.
+    """
+    path = folder / FILE
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigUnusable(str(path), f"读不了（{error.strerror}）") from None
+    except ValueError as error:
+        raise ConfigUnusable(str(path), f"不是 TOML（{error}）") from None
+    nodes = raw.pop("nodes", None)
+    for key, value in raw.items():
+        if key not in _KEYS:
+            raise ConfigUnusable(str(path), f"不认识 {key}，可用的是 {'、'.join(_KEYS)}、nodes")
+        if type(value) is not _KEYS[key]:
+            kind = "整数" if _KEYS[key] is int else "带引号的文本"
+            raise ConfigUnusable(str(path), f"{key} 应为{kind}")
+    if missing := {"server", "centre"} - raw.keys():
+        raise ConfigUnusable(str(path), f"缺少 {'、'.join(sorted(missing))}")
+    raw["server"] = checked_server(raw["server"])
+    _check_choices(path, raw)
+    return AgentConfig(folder=folder, nodes=_nodes(path, nodes), **raw)
+
+
+def _check_choices(path: Path, raw: Mapping[str, Any]) -> None:
+    for key in ("centre", "cluster"):
+        if key in raw and not _WORD.fullmatch(raw[key]):
+            raise ConfigUnusable(str(path), f"{key} 应为字母、数字、点、横线，至多 60 个字符")
+    choices = {"engine": ("embedded",), "images": ("refuse", "ignore")}
+    for key, allowed in choices.items():
+        if key in raw and raw[key] not in allowed:
+            raise ConfigUnusable(str(path), f"{key} 应为 {' 或 '.join(allowed)}")
+    if not 0 <= raw.get("keep_log_days", 7) <= 3650:
+        raise ConfigUnusable(str(path), "keep_log_days 应为 0 到 3650")
+
+
+def _nodes(path: Path, raw: Any) -> tuple[VirtualNode, ...]:
+    if raw is None:
+        return (this_machine(),)
+    if isinstance(raw, str):
+        path = path.parent / raw
+        raw = _table(path)
+    if not isinstance(raw, list) or not raw:
+        raise ConfigUnusable(str(path), "nodes 应为 CSV 文件名，或至少一个 [[nodes]]")
+    nodes = tuple(_node(path, number, row) for number, row in enumerate(raw, start=1))
+    names = [node.name for node in nodes]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ConfigUnusable(str(path), f"节点 {min(twice)} 出现了两次")
+    return nodes
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file, strict=True))
+    except (OSError, ValueError, csv.Error) as error:
+        raise ConfigUnusable(str(path), f"读不了节点表（{error}）") from None
+    return [{key: value for key, value in row.items() if value != ""} for row in rows]
+
+
+def _node(path: Path, number: int, row: Any) -> VirtualNode:
+    place = f"第 {number} 个节点"
+    if not isinstance(row, dict) or (unknown := row.keys() - set(_COLUMNS)):
+        raise ConfigUnusable(str(path), f"{place}的列应为 {'、'.join(_COLUMNS)}，另有 {unknown}")
+    name, model = row.get("name"), row.get("model")
+    if not isinstance(name, str) or not _WORD.fullmatch(name):
+        raise ConfigUnusable(str(path), f"{place}的 name 应为字母、数字、点、横线")
+    cards = _count(path, place, row, "cards", 0)
+    if (model is None) != (cards == 0) or not isinstance(model, str | None):
+        raise ConfigUnusable(str(path), f"{place} {name}：有卡必须写 model，无卡不写")
+    return VirtualNode(
+        name=name,
+        model=model,
+        cards=cards,
+        cpu_milli=_count(path, place, row, "cpu_milli", None),
+        memory_mib=_count(path, place, row, "memory_mib", None),
+    )
+
+
+def _count(path: Path, place: str, row: Mapping[str, Any], column: str, default: int | None) -> int:
+    text = str(row.get(column, default))
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        raise ConfigUnusable(str(path), f"{place}的 {column} 应为非负整数")
+    return int(text)
+
+
+def this_machine() -> VirtualNode:
+    """The machine itself as one node: the cores this process may use, and all of the memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", os.uname().nodename)[:60].lstrip("-._")
+    cores = len(os.sched_getaffinity(0))
+    return VirtualNode(name=name or "node1", cpu_milli=cores * 1000, memory_mib=memory)
+
+
+def write_config(
+    folder: Path,
+    *,
+    server: str,
+    centre: str,
+    cluster: str = "embedded",
+    job_user: str = "nobody",
+    nodes: Sequence[VirtualNode] = (),
+) -> Path:
+    """Write a first `agent.toml`, and `nodes.csv` when nodes are given. Overwrites both."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = {"server": checked_server(server), "centre": centre, "engine": "embedded"}
+    words |= {"cluster": cluster, "job_user": job_user}
+    if nodes:
+        with (folder / "nodes.csv").open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file, lineterminator="\n")
+            rows.writerow(_COLUMNS)
+            rows.writerows((n.name, n.model, n.cards, n.cpu_milli, n.memory_mib) for n in nodes)
+        words["nodes"] = "nodes.csv"
+    path = folder / FILE
+    # All values are plain words or an address: a TOML basic string needs no more than quotes.
+    assert not any(set('"\\\n') & set(word) for word in words.values()), words
+    path.write_text("".join(f'{k} = "{v}"\n' for k, v in words.items()), encoding="utf-8")
+    load_config(folder)
+    return path
