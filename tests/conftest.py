@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -75,6 +76,41 @@ def _sweep() -> None:
             for data in folder.glob("*/data"):
                 EmbeddedServer(data.parent, durable=False).stop()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: Any, django_db_modify_db_settings: None
+) -> Iterator[None]:
+    """Make the test database for whoever asks; pytest-django's own looks for its marks only, and
+    tests that commit for real carry none."""
+    from django.test.utils import setup_databases, teardown_databases
+
+    with django_db_blocker.unblock():
+        made = setup_databases(verbosity=0, interactive=False, aliases={"default"})
+    yield
+    with django_db_blocker.unblock():
+        teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture
+def committed_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """An empty database without a transaction around it, for threads and processes of their own.
+
+    Afterwards every table of ours is emptied, with the append-only triggers off for that moment.
+    """
+    from django.db import connection, transaction
+
+    with django_db_blocker.unblock():
+        try:
+            yield
+        finally:
+            names = connection.introspection.django_table_names(only_existing=True)
+            tables = ", ".join(sorted(n for n in names if n != "django_migrations"))
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SET LOCAL session_replication_role = replica")
+                cursor.execute(f"TRUNCATE {tables} CASCADE")
+            connection.close()
 
 
 @pytest.fixture(scope="session")

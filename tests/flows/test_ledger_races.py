@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from random import Random
 from threading import Barrier
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -32,17 +31,7 @@ BANK, CASH, HOLD = "bank:b", "cash:o", "hold:j:cash"
 MANY = 20
 
 
-@pytest.fixture(autouse=True)
-def committed_book(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """An empty book without a transaction around it; emptied again with the triggers off."""
-    with django_db_blocker.unblock():
-        try:
-            yield
-        finally:
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("SET LOCAL session_replication_role = replica")
-                cursor.execute("TRUNCATE ledger_transfer, ledger_audit_row, ledger_account")
-            connection.close()
+pytestmark = pytest.mark.usefixtures("committed_db")
 
 
 def pay(key: str, debit: str, credit: str, fen: int) -> Posting:

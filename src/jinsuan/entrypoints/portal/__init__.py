@@ -1,1 +1,1 @@
-"""The pages."""
+"""The pages: parse a request, call one action or query, show what came back in Chinese."""

@@ -1,0 +1,15 @@
+"""Log-in is allauth's; this says where it differs: nobody signs up by himself."""
+
+from __future__ import annotations
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.http import HttpRequest
+
+
+class Accounts(DefaultAccountAdapter):  # type: ignore[misc]
+    """Accounts are given out by an organisation's administrator."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """Never: a stranger has no organisation to act for."""
+        del request
+        return False

@@ -1,0 +1,152 @@
+"""Who acts on a page: the person logged in, for one organisation, in one role.
+
+The session keeps only the choice. That the person still has this membership is asked of the
+registry on every request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Concatenate, ParamSpec, cast
+from uuid import UUID
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from jinsuan.entrypoints import clock
+from jinsuan.entrypoints.portal.words import ROLES
+from jinsuan.kernel.errors import NotAllowed
+from jinsuan.kernel.ref import Actor, Ref, Role
+from jinsuan.registry.models import Membership
+from jinsuan.registry.queries import actor_for, memberships_of
+
+VIA = "portal"
+CHOICE = "acting"
+FIRST = (
+    Role.TENANT,
+    Role.CENTRE_OPERATOR,
+    Role.PROVINCIAL_OFFICER,
+    Role.AUDITOR,
+    Role.TREASURY,
+    Role.PLATFORM_OPERATOR,
+    Role.RECOMMENDER,
+    Role.EXPERT,
+    Role.SYSTEM,
+)
+"""Which role somebody with several starts in."""
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acting:
+    """An actor with the words for it."""
+
+    actor: Actor
+    organisation: Ref
+    organisation_name: str
+
+    @property
+    def role(self) -> Role:
+        return self.actor.role
+
+    @property
+    def role_name(self) -> str:
+        return ROLES[self.actor.role]
+
+
+def key_of(membership: Membership) -> str:
+    """A membership as the session and the form write it."""
+    return f"{membership.organisation_id}|{membership.role}"
+
+
+def choices(request: HttpRequest) -> list[Membership]:
+    """All the person may act as, in a fixed order."""
+    found = memberships_of(cast(UUID, request.user.pk), now=clock.now())
+    return sorted(found, key=lambda m: (FIRST.index(Role(m.role)), m.organisation.name))
+
+
+def choose(request: HttpRequest, membership: Membership) -> None:
+    """Act as this from now on. The membership is checked again whenever it is used."""
+    request.session[CHOICE] = key_of(membership)
+    vars(request).pop("_acting", None)
+
+
+def acting_of(request: HttpRequest) -> Acting | None:
+    """Who acts, or None for the public and for people without any membership."""
+    if not hasattr(request, "_acting"):
+        request._acting = _acting(request)  # type: ignore[attr-defined]
+    return cast(Acting | None, request._acting)  # type: ignore[attr-defined]
+
+
+def _acting(request: HttpRequest) -> Acting | None:
+    if not getattr(request, "user", None) or not request.user.is_authenticated:
+        return None
+    found = choices(request)
+    if not found:
+        return None
+    wanted = request.session.get(CHOICE, "")
+    chosen = next((m for m in found if key_of(m) == wanted), found[0])
+    actor = actor_for(
+        person=cast(UUID, request.user.pk),
+        organisation=chosen.organisation_id,
+        role=Role(chosen.role),
+        via=VIA,
+        now=clock.now(),
+    )
+    return Acting(
+        actor=actor,
+        organisation=Ref("organisation", chosen.organisation_id),
+        organisation_name=chosen.organisation.name,
+    )
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """The actor of a view behind `signed_in`."""
+    acting = acting_of(request)
+    assert acting is not None, "a view asks for the actor without @signed_in"
+    return acting.actor
+
+
+def signed_in(
+    *roles: Role, to: str = "看这一页"
+) -> Callable[
+    [Callable[Concatenate[HttpRequest, P], HttpResponse]],
+    Callable[Concatenate[HttpRequest, P], HttpResponse],
+]:
+    """Let a view through only for people who act as something, in one of these roles.
+
+    Args:
+        to: what the view does, for the refusal: 您当前的角色不能{to}.
+    """
+
+    def decorate(
+        view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            if not request.user.is_authenticated:
+                return _to_login(request)
+            acting = acting_of(request)
+            if acting is None:
+                return HttpResponseRedirect(reverse("portal:acting"))
+            if roles and acting.role not in roles:
+                raise NotAllowed(to, "、".join(ROLES[role] for role in roles))
+            return view(request, *args, **kwargs)
+
+        return guarded
+
+    return decorate
+
+
+def _to_login(request: HttpRequest) -> HttpResponse:
+    """To the log-in page and back. A live part says so to htmx, which reloads the whole page."""
+    if request.headers.get("HX-Request"):
+        response = HttpResponse(status=401)
+        response["HX-Refresh"] = "true"
+        return response
+    back = request.get_full_path() if request.method == "GET" else reverse("portal:home")
+    return redirect_to_login(back)

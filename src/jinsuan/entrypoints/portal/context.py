@@ -1,0 +1,96 @@
+"""What every page shows around its content: menu, preferences, who acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+
+from jinsuan.entrypoints.portal.acting import acting_of
+from jinsuan.entrypoints.portal.preferences import Preferences, preferences_of
+from jinsuan.kernel.ref import Role
+
+SHEETS = tuple(
+    f"portal/{name}.css" for name in ("tokens", "controls", "shell", "parts", "pages", "narrow")
+)
+
+# Word and view, left to right. Only what exists.
+PUBLIC = (("总览", "home"), ("算力资源", "resources"), ("数据口径", "definitions"))
+WATCHING = (("总览", "home"), ("作业", "jobs"), ("算力资源", "resources"))
+MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
+    Role.TENANT: (
+        ("总览", "home"),
+        ("算力资源", "resources"),
+        ("下单用算", "order"),
+        ("作业", "jobs"),
+        ("账户与算力券", "wallet"),
+    ),
+    Role.CENTRE_OPERATOR: (
+        ("总览", "home"),
+        ("我的中心", "desk"),
+        ("作业", "jobs"),
+        ("算力资源", "resources"),
+    ),
+    Role.PROVINCIAL_OFFICER: WATCHING,
+    Role.AUDITOR: WATCHING,
+    Role.PLATFORM_OPERATOR: (*WATCHING, ("系统管理", "admin")),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MenuItem:
+    word: str
+    href: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shell:
+    """The surroundings of a page."""
+
+    preferences: Preferences
+    menu: tuple[MenuItem, ...]
+    who: str
+    signed_in: bool
+    demo: bool
+    here: str
+    sheets: tuple[str, ...] = SHEETS
+
+    @property
+    def theme(self) -> str:
+        return self.preferences.theme
+
+    @property
+    def elder(self) -> bool:
+        return self.preferences.elder
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """The context processor."""
+    acting = acting_of(request)
+    signed_in = bool(getattr(request, "user", None)) and request.user.is_authenticated
+    menu = PUBLIC if acting is None else MENUS.get(acting.role, PUBLIC)
+    who = "我的身份" if acting is None else f"{acting.organisation_name} · {acting.role_name}"
+    return {
+        "shell": Shell(
+            preferences=preferences_of(request),
+            menu=tuple(_item(word, name, request) for word, name in menu),
+            who=who,
+            signed_in=signed_in,
+            demo=settings.DEMO,
+            here=request.get_full_path() if request.method == "GET" else request.path,
+        )
+    }
+
+
+def _item(word: str, name: str, request: HttpRequest) -> MenuItem:
+    href = reverse("admin:index") if name == "admin" else reverse(f"portal:{name}")
+    here = request.path
+    order = reverse("portal:order")
+    inside = here == href or (href != "/" and here.startswith(href.rstrip("/") + "/"))
+    if name == "jobs" and here.startswith(order):
+        inside = False
+    return MenuItem(word, href, current=inside)

@@ -1,0 +1,54 @@
+"""Addresses of the pages. Words people read are Chinese; identifiers stay as they are."""
+
+from __future__ import annotations
+
+from allauth.account import views as account
+from allauth.mfa.base import views as mfa
+from allauth.mfa.recovery_codes import views as recovery
+from allauth.mfa.totp import views as totp
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic.base import RedirectView
+
+from jinsuan.entrypoints.portal.preferences import display
+from jinsuan.entrypoints.portal.readonly_admin import site
+from jinsuan.entrypoints.portal.views import home, people, resources, trace
+
+pages: list[URLPattern | URLResolver] = [
+    path("", home.home, name="home"),
+    path("近况", home.home_live, name="home_live"),
+    path("算力资源", resources.resources, name="resources"),
+    path("算力资源/<str:code>", resources.centre, name="centre"),
+    path("转账/<str:transfer_id>", trace.trace, name="trace"),
+    path("身份", people.acting, name="acting"),
+    path("显示", display, name="display"),
+    path("无障碍", people.accessibility, name="accessibility"),
+    path("数据口径", people.definitions, name="definitions"),
+]
+
+# The names are allauth's; its other pages (sign up, e-mail) do not exist here.
+accounts: list[URLPattern | URLResolver] = [
+    path("登录", account.login, name="account_login"),
+    path("退出", account.logout, name="account_logout"),
+    path("停用", account.account_inactive, name="account_inactive"),
+    path("再次确认", account.reauthenticate, name="account_reauthenticate"),
+    path("改密码", account.password_change, name="account_change_password"),
+    path("两步验证", mfa.index, name="mfa_index"),
+    path("两步验证/登录", mfa.authenticate, name="mfa_authenticate"),
+    path("两步验证/再次确认", mfa.reauthenticate, name="mfa_reauthenticate"),
+    path("两步验证/启用", totp.activate_totp, name="mfa_activate_totp"),
+    path("两步验证/停用", totp.deactivate_totp, name="mfa_deactivate_totp"),
+    path("两步验证/备用码", recovery.view_recovery_codes, name="mfa_view_recovery_codes"),
+    path(
+        "两步验证/备用码/生成", recovery.generate_recovery_codes, name="mfa_generate_recovery_codes"
+    ),
+    path(
+        "两步验证/备用码/下载", recovery.download_recovery_codes, name="mfa_download_recovery_codes"
+    ),
+]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include((pages, "portal"))),
+    *accounts,
+    path("管理", RedirectView.as_view(pattern_name="admin:index")),
+    path("管理/", site.urls),
+]
