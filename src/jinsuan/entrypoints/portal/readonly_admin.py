@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.contrib.admin import AdminSite, ModelAdmin
@@ -61,8 +61,13 @@ class ReadOnlySite(AdminSite):
         del extra_context
         return not_found(request)
 
+if TYPE_CHECKING:
+    Base = ModelAdmin[models.Model]
+else:  # Django's own class takes no parameter
+    Base = ModelAdmin
 
-class ReadOnlyModel(ModelAdmin[models.Model]):
+
+class ReadOnlyModel(Base):
     """One table: look, search by identifier, nothing else."""
 
     list_per_page = 50
