@@ -40,7 +40,7 @@ HOSTS = [
         ("yarnpkg", ".com"),
     )
 ]
-WORKPLACE = re.compile(r"(?<![\w.\-/])/" + r"work\b")
+WORKPLACE = re.compile(r"(?<![\w.\-/}])/" + r"work\b")
 
 
 def size(source: str) -> Iterator[str]:

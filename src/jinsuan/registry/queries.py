@@ -102,6 +102,25 @@ def centre_code(centre: UUID) -> str:
     return str(Centre.objects.values_list("code", flat=True).get(id=centre))
 
 
+def centre_id(code: str) -> UUID | None:
+    """The id behind a centre's code."""
+    return Centre.objects.filter(code=code).values_list("id", flat=True).first()
+
+
+def is_registered(username: str) -> bool:
+    """Whether somebody has this log-in name."""
+    return Person.objects.filter(username=username).exists()
+
+
+def holders(role: Role) -> list[Actor]:
+    """Everybody with a role, ever, in order of registration."""
+    rows = Membership.objects.filter(role=role).order_by("id")
+    return [
+        Actor(person=row.person_id, organisation=row.organisation_id, role=role, via="query")
+        for row in rows
+    ]
+
+
 def person_name(ref: Ref) -> str:
     """How a person is called; an id that nobody has is shown as it is."""
     person = Person.objects.filter(id=ref.id).first()

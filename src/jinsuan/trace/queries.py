@@ -101,12 +101,19 @@ def _formula(transfer: ledger.TransferView, charge: metering.ChargeView, source:
     return Step(number=2, title="为什么是这个数", ref=charge.ref, facts=tuple(facts))
 
 
+def _reading(line: metering.ChargeLineView) -> str:
+    hours = show_unit_hours(line.milli_unit_seconds)
+    return (
+        f"{line.milli_unit_seconds} 毫单位秒（{hours} 单位时），"
+        f"读于 {_time(line.occurred_at)}，收于 {_time(line.recorded_at)}，{line.reading}"
+    )
+
+
 def _use(charge: metering.ChargeView, job: dispatch.JobView) -> Step:
     facts = [
         (
             line.resource,
-            f"{line.milli_unit_seconds} 毫单位秒（{show_unit_hours(line.milli_unit_seconds)} 单位时），"
-            f"读于 {_time(line.occurred_at)}，收于 {_time(line.recorded_at)}，{line.reading}",
+            _reading(line),
         )
         for line in charge.lines
     ]

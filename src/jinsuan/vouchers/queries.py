@@ -244,7 +244,7 @@ def links(ref: Ref) -> list[Ref]:
     if ref.kind == "job":
         sources = FundingSource.objects.filter(funding__job=ref.id, voucher__isnull=False)
         ids = sources.order_by("pk").values_list("voucher_id", flat=True)
-        return [Ref("voucher", pk) for pk in dict.fromkeys(ids) if pk is not None]
+        return [Ref("voucher", pk) for pk in dict.fromkeys(ids)]
     if ref.kind == "voucher":
         row = Voucher.objects.filter(id=ref.id).first()
         if row is None:

@@ -140,6 +140,7 @@ def centre(clusters: list[ClusterFree]) -> dict[str, Any]:
         "open": first.open,
         "closed_reason": first.closed_reason,
         "last_seen_at": first.last_seen_at,
+        "nodes": len(nodes),
         "cards": cards,
         "cards_free": free,
         "cpu_free": sum(node.cpu_free_milli for node in nodes) // 1000,

@@ -131,6 +131,7 @@ class CentreOut(Schema):
     open: bool
     closed_reason: str
     last_seen_at: datetime | None
+    nodes: int
     cards: dict[str, int]
     cards_free: dict[str, int]
     cpu_free: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -15,6 +16,7 @@ from jinsuan.entrypoints.demo.processes import Processes, free_port
 from jinsuan.entrypoints.demo.story import Teller, order_a_job, require
 from jinsuan.kernel.period import beijing_date
 
+CONTACT_SECONDS = 60
 LAST_DAY = date(2026, 12, 31)
 """The document's last day in force; after it the right answer is a refusal."""
 
@@ -48,12 +50,14 @@ def run_demo(
         processes.start("server", ["serve", "--port", str(port), "--workers", "1"])
         processes.await_ready(url)
         agents = make_agents(folder, url, now=clock.now)
+        client = Client(url, ready.token)
         processes.start("worker", ["worker"])
         processes.start("agents", ["agent", "run", *map(str, agents)])
         tell.step("启动：网站、后台、各中心的代理")
         tell.fact("地址", url)
         tell.fact("代理", f"{len(agents)} 个中心各自签名、只向外连接")
-        _tell_story(Client(url, ready.token), tell, processes)
+        tell.fact("接入", f"{await_centres(client, len(agents), processes)} 个中心已报来设备")
+        _tell_story(client, tell, processes)
         if not once:
             say(f"\n演示在 {url}/ 运行，Ctrl-C 停止。登录名与密码：")
             for username, words in ready.log_ins:
@@ -62,6 +66,18 @@ def run_demo(
                 processes.check()
     finally:
         processes.stop()
+
+
+def await_centres(client: Client, wanted: int, processes: Processes) -> int:
+    """Wait until so many agents have spoken and told what they have."""
+    deadline = time.monotonic() + CONTACT_SECONDS
+    while True:
+        processes.check()
+        ready = sum(1 for c in client.centres()["items"] if c["last_seen_at"] and c["nodes"])
+        if ready >= wanted:
+            return ready
+        require(time.monotonic() < deadline, "接入", f"{wanted} 个中心中只有 {ready} 个报来设备")
+        time.sleep(0.3)
 
 
 def _tell_story(client: Client, tell: Teller, processes: Processes) -> None:

@@ -61,6 +61,7 @@ class ReadOnlySite(AdminSite):
         del extra_context
         return not_found(request)
 
+
 if TYPE_CHECKING:
     Base = ModelAdmin[models.Model]
 else:  # Django's own class takes no parameter
