@@ -43,17 +43,19 @@ def agent_version() -> str:
 class Alarm:
     """Sleep that a signal ends: a finished child wakes the agent, SIGTERM and SIGINT stop it.
 
-    Outside the main thread Python sees no signals; then only `stop` and the time end a sleep.
+    Args:
+        signals: one alarm of a process hears them; the others end by `stop` and the time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, signals: bool = True) -> None:
         self.stopped = False
         self._ours, self._theirs = socket.socketpair()
         for end in (self._ours, self._theirs):
             end.setblocking(False)
         self._before: dict[int, object] = {}
         self._fd_before = -1
-        if threading.current_thread() is threading.main_thread():
+        # Outside the main thread Python sees no signals.
+        if signals and threading.current_thread() is threading.main_thread():
             self._fd_before = signal.set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._before[number] = signal.signal(number, self._on_stop)

@@ -22,7 +22,7 @@ def run(folders: Folders) -> None:
 
     configs = [load_config(folder) for folder in folders]
     first = Alarm()
-    others = [Alarm() for _ in configs[1:]]
+    others = [Alarm(signals=False) for _ in configs[1:]]
     threads = [
         threading.Thread(
             target=run_agent, args=(config,), kwargs={"now": clock.now, "alarm": alarm}
