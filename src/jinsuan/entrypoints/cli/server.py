@@ -53,10 +53,9 @@ def worker() -> None:
     from jinsuan.entrypoints.site.boot import boot
 
     boot()
-    from jinsuan.entrypoints import clock
-    from jinsuan.entrypoints.worker.loop import run_worker
+    from jinsuan.entrypoints.worker.run import run_worker
 
-    run_worker(clock.now)
+    run_worker()
 
 
 def dev(port: Port = 8000) -> None:

@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "csp",
     "django_htmx",
+    "procrastinate.contrib.django",
     "jinsuan.ledger",
     "jinsuan.registry",
     "jinsuan.metering",
@@ -101,6 +102,9 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+
+# The timers; see entrypoints/worker.
+PROCRASTINATE_IMPORT_PATHS = ["jinsuan.entrypoints.worker.tasks"]
 
 # Made-up data is marked on every page.
 DEMO = os.environ.get("JINSUAN_DEMO", "") == "1"

@@ -1,0 +1,61 @@
+"""The timers, as procrastinate's periodic tasks: cron with seconds, kept in PostgreSQL.
+
+A task that is still waiting is not queued again (queueing lock). What a killed worker left behind
+is found by its silence and put back or dropped by `reap`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from django.db import close_old_connections
+from procrastinate.contrib.django import app
+from procrastinate.jobs import Status
+
+from jinsuan.entrypoints import clock
+from jinsuan.entrypoints.worker import ticks
+
+log = structlog.get_logger(__name__)
+
+SILENT_SECONDS = 20
+"""A worker says that it lives every five seconds; see run.py."""
+
+
+def _run(act: Callable[[ticks.Clock], int]) -> int:
+    close_old_connections()
+    return act(clock.now)
+
+
+@app.periodic(cron="* * * * * *")
+@app.task(name="turn", queueing_lock="turn")
+def turn(timestamp: int) -> int:
+    """Every second: place and settle."""
+    del timestamp
+    return _run(ticks.turn)
+
+
+@app.periodic(cron="* * * * * */5")
+@app.task(name="watch", queueing_lock="watch")
+def watch(timestamp: int) -> int:
+    """Every five seconds: silence and money."""
+    del timestamp
+    return _run(ticks.watch)
+
+
+@app.periodic(cron="* * * * * */10")
+@app.task(name="reap", queueing_lock="reap")
+async def reap(timestamp: int) -> int:
+    """Every ten seconds: tasks of workers that fell silent."""
+    del timestamp
+    stalled = list(await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=SILENT_SECONDS))
+    for job in stalled:
+        log.warning("task.reaped", task=job.task_name, id=job.id)
+        if job.task_name in TIMERS:  # its next turn comes by itself
+            await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
+        else:
+            await app.job_manager.retry_job(job)
+    return len(stalled)
+
+
+TIMERS = frozenset({"turn", "watch", "reap"})

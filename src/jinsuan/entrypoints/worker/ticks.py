@@ -1,0 +1,73 @@
+"""What the platform does by itself: one tick is one action in its own transaction.
+
+Every action is guarded by row locks with SKIP LOCKED, so a second worker helps instead of
+disturbing, and a kill in the middle rolls back to the state before.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from django.db import InterfaceError, OperationalError, connection
+
+from jinsuan.dispatch import actions as dispatch
+from jinsuan.kernel.errors import DomainError
+
+log = structlog.get_logger(__name__)
+
+PAUSE_SECONDS = 0.05
+"""Between two ticks of a turn: what comes in meanwhile is done together."""
+LONGEST_TURN_SECONDS = 20
+TURN_LOCK = 0x6A73_7475_726E
+"""PostgreSQL's advisory lock of who has the turn. It goes with its connection, so a killed worker
+never keeps it."""
+
+Clock = Callable[[], datetime]
+
+
+def tried(act: Callable[[], int], name: str) -> int:
+    """A refusal rolls one tick back and is tried again; a bug crashes the task, visibly."""
+    try:
+        return act()
+    except (OperationalError, InterfaceError) as error:
+        # The database went away (a restart, a fail-over). Nothing was committed; come back.
+        log.warning("tick.database_away", tick=name, detail=str(error)[:200])
+        connection.close()
+        return 0
+    except DomainError as error:
+        log.warning("tick.refused", tick=name, code=error.code, detail=error.explain())
+        return 0
+
+
+def tick(now: Clock) -> int:
+    """Place what waits and settle what ended; returns how much was done."""
+    placed = tried(lambda: dispatch.place_queued(now=now()), "place")
+    return placed + tried(lambda: dispatch.settle(now=now()), "settle")
+
+
+def turn(now: Clock) -> int:
+    """Tick as long as there is something to do, if nobody else has the turn."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [TURN_LOCK])
+        (mine,) = cursor.fetchone()
+    if not mine:
+        return 0
+    ends, done = time.monotonic() + LONGEST_TURN_SECONDS, 0
+    try:
+        while (more := tick(now)) and time.monotonic() < ends:
+            done += more
+            time.sleep(PAUSE_SECONDS)
+        return done + more
+    finally:
+        if connection.connection is not None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [TURN_LOCK])
+
+
+def watch(now: Clock) -> int:
+    """Notice silence, and keep running jobs funded."""
+    silent = tried(lambda: dispatch.mark_silent(now=now()), "watch")
+    return silent + tried(lambda: dispatch.keep_funded(now=now()), "fund")
