@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from jinsuan.protocol.parse import parse_spec
 from jinsuan.registry.actions.capacity import apply_inventory
 from jinsuan.registry.actions.centres import register_centre
 from jinsuan.registry.actions.people import give_role, register_organisation, register_person
+from jinsuan.registry.models import AgentChannel
 from jinsuan.vouchers.actions import book_top_up, issue, open_programme
 
 SYSTEM = Actor.system("test")
@@ -136,6 +137,8 @@ def make_world(
         ),
     )
     apply_inventory(ref.id, [offer], actor=SYSTEM, now=now)
+    # Flow tests speak for the agent, whose messages would show that it is in touch.
+    AgentChannel.objects.filter(centre=ref.id).update(last_seen_at=now + timedelta(days=1))
     set_tariff(ref.id, PRICES, effective_on=beijing_date(now), reason="测试", actor=SYSTEM, now=now)
     world = World(
         centre_id=ref.id,

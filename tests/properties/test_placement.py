@@ -30,7 +30,9 @@ def node(n: int, model: str | None, cards: tuple[int, ...], cores: int = 64) -> 
     )
 
 
-def cluster(n: int, nodes: tuple[NodeFree, ...], owner: int = 1) -> ClusterFree:
+def cluster(
+    n: int, nodes: tuple[NodeFree, ...], owner: int = 1, *, silent: bool = False, open_: bool = True
+) -> ClusterFree:
     return ClusterFree(
         id=UUID(int=10_000 + n),
         name="main",
@@ -44,8 +46,9 @@ def cluster(n: int, nodes: tuple[NodeFree, ...], owner: int = 1) -> ClusterFree:
         kind="智算",
         network="",
         domestic=frozenset(),
-        open=True,
-        closed_reason="",
+        open=open_,
+        closed_reason="" if open_ else "检修",
+        silent=silent,
         last_seen_at=None,
         nodes=nodes,
     )
@@ -144,6 +147,15 @@ def test_a_busy_place_may_be_waited_for_and_a_wrong_one_may_not() -> None:
     assert place(order, busy).may_wait
     assert not place(spec(Accelerators(model="T4", count=3)), busy).may_wait
     assert not place(spec(Accelerators(model="H800", count=1)), busy).may_wait
+
+
+def test_a_silent_or_closed_centre_gets_no_job_and_may_be_waited_for_only_if_it_would_do() -> None:
+    machines = (node(1, "T4", (1000, 1000)),)
+    for away in (cluster(1, machines, silent=True), cluster(1, machines, open_=False)):
+        found = place(spec(Accelerators(model="T4", count=1)), board(away))
+        assert found.chosen is None and found.may_wait
+        assert found.refused[0].cause in ("失去联系", "暂停接单")
+        assert not place(spec(Accelerators(model="H800", count=1)), board(away)).may_wait
 
 
 def test_a_share_of_a_card_goes_to_the_card_already_broken() -> None:

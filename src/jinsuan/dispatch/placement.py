@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from jinsuan.kernel.money import Money
+from jinsuan.kernel.period import BEIJING
 from jinsuan.kernel.quantity import show_milli
 from jinsuan.metering.rating import Prices, Shape, cost_of, price_per_hour, seconds_for
 from jinsuan.protocol.spec import Accelerators, JobSpec
@@ -178,7 +179,7 @@ def place(
 
 
 def _shut(spec: JobSpec, site: Site, avoid: frozenset[str]) -> Refused | None:
-    """Filters that do not depend on free room."""
+    """What the order itself rules out."""
     cluster, where = site.cluster, spec.where
     if where.cities and not any(
         cluster.city.startswith(c.removesuffix("市")) for c in where.cities
@@ -192,10 +193,6 @@ def _shut(spec: JobSpec, site: Site, avoid: frozenset[str]) -> Refused | None:
         return _no(site, "已排除", f"排除了 {cluster.centre_code}", "去掉排除")
     if cluster.centre_code in avoid:
         return _no(site, "已拒收", "这个中心的引擎拒收过本作业", "改作业后另下一单")
-    if not cluster.open:
-        return _no(
-            site, "暂停接单", cluster.closed_reason or "中心未开放", "等中心恢复", passing=True
-        )
     return None
 
 
@@ -224,6 +221,8 @@ def _try(spec: JobSpec, choice: Accelerators | None, site: Site) -> Candidate | 
     if limit < 1:
         hourly = price_per_hour(shape, site.prices)
         return _no(site, "预算不足", f"此处每小时 {hourly}，预算 {spec.budget.total}", "提高预算")
+    if closed := _closed(site):
+        return closed
     shares = _gang(spec, choice, site)
     if shares is None:
         return _no(site, "空闲不足", _free_now(choice, site), "等空闲，或换型号", passing=True)
@@ -238,6 +237,20 @@ def _try(spec: JobSpec, choice: Accelerators | None, site: Site) -> Candidate | 
         max_seconds=limit,
         shares=shares,
     )
+
+
+def _closed(site: Site) -> Refused | None:
+    """What passes by itself. Asked last: a closed place that would never do is no reason to wait."""
+    cluster = site.cluster
+    if not cluster.open:
+        return _no(
+            site, "暂停接单", cluster.closed_reason or "中心未开放", "等中心恢复", passing=True
+        )
+    if cluster.silent:
+        seen = cluster.last_seen_at
+        when = f"最近联系在 {seen.astimezone(BEIJING):%m-%d %H:%M:%S}" if seen else "还没有联系过"
+        return _no(site, "失去联系", when, "等中心恢复联系", passing=True)
+    return None
 
 
 def _limit(spec: JobSpec, shape: Shape, prices: Prices) -> int:

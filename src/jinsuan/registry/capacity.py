@@ -33,6 +33,7 @@ class ClusterFree:
     Args:
         domestic: those of its card models that are domestic products.
         open: whether the centre takes orders now; `closed_reason` says why not.
+        silent: whether its agent was not heard lately, so nobody can say what is free there.
     """
 
     id: UUID
@@ -49,6 +50,7 @@ class ClusterFree:
     domestic: frozenset[str]
     open: bool
     closed_reason: str
+    silent: bool
     last_seen_at: datetime | None
     nodes: tuple[NodeFree, ...]
 

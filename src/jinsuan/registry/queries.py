@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.postgres.aggregates import ArrayAgg
@@ -21,6 +21,8 @@ SEES_ALL = frozenset(
     {Role.AUDITOR, Role.PROVINCIAL_OFFICER, Role.PLATFORM_OPERATOR, Role.TREASURY, Role.SYSTEM}
 )
 WHOLE_CARD = 1000
+SILENT_AFTER = timedelta(seconds=120)
+"""An agent speaks every few seconds; after so long it has lost its way to us."""
 
 
 def free_capacity(*, now: datetime) -> list[ClusterFree]:
@@ -33,7 +35,7 @@ def free_capacity(*, now: datetime) -> list[ClusterFree]:
         .order_by("centre__code", "name")
     )
     nodes = _nodes_free()
-    return [_cluster(cluster, tuple(nodes[cluster.id])) for cluster in clusters]
+    return [_cluster(cluster, tuple(nodes[cluster.id]), now) for cluster in clusters]
 
 
 def _nodes_free() -> dict[UUID, list[NodeFree]]:
@@ -70,8 +72,8 @@ def _nodes_free() -> dict[UUID, list[NodeFree]]:
     return found
 
 
-def _cluster(row: Cluster, nodes: tuple[NodeFree, ...]) -> ClusterFree:
-    centre = row.centre
+def _cluster(row: Cluster, nodes: tuple[NodeFree, ...], now: datetime) -> ClusterFree:
+    centre, seen = row.centre, row.centre.channel.last_seen_at
     return ClusterFree(
         id=row.id,
         name=row.name,
@@ -87,7 +89,8 @@ def _cluster(row: Cluster, nodes: tuple[NodeFree, ...]) -> ClusterFree:
         domestic=domestic_models(),
         open=centre.state == Centre.State.OPEN,
         closed_reason=centre.state_reason,
-        last_seen_at=centre.channel.last_seen_at,
+        silent=seen is None or now - seen > SILENT_AFTER,
+        last_seen_at=seen,
         nodes=nodes,
     )
 

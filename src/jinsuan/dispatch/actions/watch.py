@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from django.db import transaction
@@ -10,10 +10,9 @@ from django.db.models import Q
 
 from jinsuan.dispatch.models import Attempt, Job
 from jinsuan.protocol.states import AttemptState
+from jinsuan.registry.queries import SILENT_AFTER
 
 log = structlog.get_logger(__name__)
-
-SILENT_AFTER = timedelta(seconds=120)
 
 
 @transaction.atomic

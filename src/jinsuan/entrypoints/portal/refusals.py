@@ -11,9 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from jinsuan.entrypoints import clock
-from jinsuan.kernel.period import BEIJING
 from jinsuan.kernel.errors import DomainError, NotAllowed, NotFound
 from jinsuan.kernel.money import Money
+from jinsuan.kernel.period import BEIJING
 
 log = structlog.get_logger(__name__)
 

@@ -140,23 +140,24 @@ def _count(shares: Sequence[Share], *, sign: int) -> None:
             )
 
 
+def _share(row: Reservation) -> Share:
+    return Share(
+        node_id=row.node_id,
+        cards=tuple(row.cards),
+        card_milli=row.card_milli,
+        cpu_milli=row.cpu_milli,
+        memory_mib=row.memory_mib,
+    )
+
+
 @transaction.atomic
 def release(attempts: Sequence[UUID], *, now: datetime) -> None:  # noqa: ARG001
     """Free what these attempts hold. Again is harmless."""
     held = Reservation.objects.filter(attempt__in=attempts)
     _locked(held.values_list("node_id", flat=True))
-    shares = []
     # Read after the locks: who freed them in between has committed by now.
-    for row in Reservation.objects.select_for_update().filter(attempt__in=attempts):
-        shares.append(
-            Share(
-                node_id=row.node_id,
-                cards=tuple(row.cards),
-                card_milli=row.card_milli,
-                cpu_milli=row.cpu_milli,
-                memory_mib=row.memory_mib,
-            )
-        )
+    rows = Reservation.objects.select_for_update().filter(attempt__in=attempts)
+    shares = [_share(row) for row in rows]
     Reservation.objects.filter(attempt__in=attempts).delete()
     _count(shares, sign=-1)
 
@@ -171,16 +172,7 @@ def reassign(attempt: UUID, shares: Sequence[Share], *, now: datetime) -> bool:
     """
     current = Reservation.objects.filter(attempt=attempt)
     _locked({*current.values_list("node_id", flat=True), *(s.node_id for s in shares)})
-    before = [
-        Share(
-            node_id=row.node_id,
-            cards=tuple(row.cards),
-            card_milli=row.card_milli,
-            cpu_milli=row.cpu_milli,
-            memory_mib=row.memory_mib,
-        )
-        for row in current
-    ]
+    before = [_share(row) for row in current]
     if not before:
         return False
     release([attempt], now=now)
