@@ -133,6 +133,14 @@ def test_every_command_in_the_docs_exists(words: tuple[str, ...]) -> None:
     _shown([sys.executable, "-c", "from jinsuan.entrypoints.cli import main; main()", *rest])
 
 
+def test_the_page_of_commands_is_what_the_commands_say() -> None:
+    from jinsuan.entrypoints.cli.reference import pages
+
+    committed = (ROOT / "docs" / "reference" / "commands.md").read_text("utf-8")
+
+    assert committed == pages(), "write it again; its first lines say how"
+
+
 def _shown(command: list[str]) -> str:
     helped = command if command[-1] == "help" else [*command, "--help"]
     done = subprocess.run(helped, capture_output=True, encoding="utf-8", check=False)
