@@ -91,3 +91,64 @@ class AlreadyRegistered(DomainError):
 
     def explain(self) -> str:
         return f"没有登记：{self.what} {self.name} 已经存在。请核对代码，或修改已有的记录。"
+
+
+@dataclass(eq=False)
+class DataKeyMissing(DomainError):
+    """没有配置数据密钥: personal data can be neither kept nor shown."""
+
+    code: ClassVar[str] = "registry.data_key_missing"
+    http_status: ClassVar[int] = 503
+
+    def explain(self) -> str:
+        return (
+            "没有配置数据密钥，个人信息不能保存，也不能查看；没有写入任何内容。"
+            "请平台管理员运行 jinsuan key new 生成一把，写入环境变量 JINSUAN_DATA_KEY 后重启，"
+            "并把它与数据库备份分开保管。"
+        )
+
+
+@dataclass(eq=False)
+class DataKeyInvalid(DomainError):
+    """数据密钥写法有误. It never repeats the key."""
+
+    code: ClassVar[str] = "registry.data_key_invalid"
+    http_status: ClassVar[int] = 503
+    place: int
+    problem: str
+
+    def explain(self) -> str:
+        return (
+            f"JINSUAN_DATA_KEY 的第 {self.place} 把密钥有误：{self.problem}。"
+            "多把密钥用逗号隔开，第一把用于加密；jinsuan key new 会打印一把写法正确的。"
+        )
+
+
+@dataclass(eq=False)
+class DataKeyUnknown(DomainError):
+    """密文用的密钥没有配置."""
+
+    code: ClassVar[str] = "registry.data_key_unknown"
+    http_status: ClassVar[int] = 503
+    key: str
+
+    def explain(self) -> str:
+        return (
+            f"这项个人信息是用密钥 {self.key} 加密的，而 JINSUAN_DATA_KEY 里没有它。"
+            "请把它加在现有密钥的后面；全部换成新密钥加密（jinsuan key rotate）之后才能撤下旧的。"
+        )
+
+
+@dataclass(eq=False)
+class PersonalDataDamaged(DomainError):
+    """密文核对不上: changed, or copied from another row."""
+
+    code: ClassVar[str] = "registry.personal_data_damaged"
+    http_status: ClassVar[int] = 500
+    field: str
+
+    def explain(self) -> str:
+        return (
+            f"{self.field} 的密文核对不上：被改动过，或是从别的记录搬来的，没有采用。"
+            "请平台管理员从备份核对这一行，并查留痕。"
+        )
