@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from jinsuan.kernel.errors import DomainError
+
+if TYPE_CHECKING:
+    from jinsuan.registry.inventory import Problem
 
 
 @dataclass(eq=False)
@@ -151,4 +155,36 @@ class PersonalDataDamaged(DomainError):
         return (
             f"{self.field} 的密文核对不上：被改动过，或是从别的记录搬来的，没有采用。"
             "请平台管理员从备份核对这一行，并查留痕。"
+        )
+
+
+@dataclass(eq=False)
+class InventoryUnreadable(DomainError):
+    """清单文件读不了: the file as a whole, not one of its rows."""
+
+    code: ClassVar[str] = "registry.inventory_unreadable"
+    http_status: ClassVar[int] = 422
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"清单读不了：{self.problem}，没有导入任何内容。{self.mend}"
+
+
+@dataclass(eq=False)
+class InventoryRefused(DomainError):
+    """清单里有错: nothing was imported; every bad row is in `problems`."""
+
+    code: ClassVar[str] = "registry.inventory_refused"
+    http_status: ClassVar[int] = 422
+    rows: int
+    bad_rows: int
+    problems: Sequence[Problem]
+
+    def explain(self) -> str:
+        first = self.problems[0]
+        return (
+            f"清单共 {self.rows} 行，其中 {self.bad_rows} 行有错，一行也没有导入。"
+            f"例如第 {first.row} 行“{first.column}”：{first.problem}。{first.mend}"
+            "请改正后再导入；只要导入没有错的行，请选择跳过有错的行。"
         )

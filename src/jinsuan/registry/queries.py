@@ -11,7 +11,7 @@ from uuid import UUID
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Q, QuerySet
 
-from jinsuan.kernel.errors import NotAllowed, NotFound
+from jinsuan.kernel.errors import BadInput, NotAllowed, NotFound
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.registry.capacity import ClusterFree, NodeFree
@@ -25,12 +25,11 @@ from jinsuan.registry.models import (
     Organisation,
     Person,
 )
-from jinsuan.registry.personal import Field, mask, place_of, read_phone
-from jinsuan.registry.sealing import Keyring
 
 SEES_ALL = frozenset(
     {Role.AUDITOR, Role.PROVINCIAL_OFFICER, Role.PLATFORM_OPERATOR, Role.TREASURY, Role.SYSTEM}
 )
+REGISTRARS = (Role.PLATFORM_OPERATOR, Role.CENTRE_OPERATOR)
 WHOLE_CARD = 1000
 SILENT_AFTER = timedelta(seconds=120)
 """An agent speaks every few seconds; after so long it has lost its way to us."""
@@ -190,6 +189,57 @@ def actor_for(person: UUID, organisation: UUID, role: Role, *, via: str, now: da
     raise NotAllowed(f"以 {role} 的身份办理", "在该机构有效任职的人员")
 
 
+def person_called(username: str) -> Ref:
+    """The person with this log-in name.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = Person.objects.filter(username=username).values_list("id", flat=True).first()
+    if found is None:
+        raise NotFound("登录名", username[:60])
+    return Ref("person", found)
+
+
+def registrar(username: str, *, organisation: str | None, via: str, now: datetime) -> Actor:
+    """Who registers inventories from a terminal: the platform's operator, else a centre's.
+
+    Args:
+        organisation: 统一社会信用代码, for somebody who runs centres for several.
+
+    Raises:
+        NotFound: nobody has this log-in name.
+        NotAllowed: the person runs neither the platform nor a centre (of that organisation).
+        BadInput: it is not clear for which organisation.
+    """
+    person = person_called(username)
+    wanted = None if organisation is None else _organisation_called(organisation)
+    if organisation is not None and wanted is None:
+        raise NotFound("机构", organisation[:40])
+    found = [
+        m
+        for m in memberships_of(person.id, now=now)
+        if m.role in REGISTRARS and wanted in (None, m.organisation.id)
+    ]
+    first = [m for role in REGISTRARS for m in found if m.role is role]
+    if not first:
+        raise NotAllowed("导入算力资源清单", "平台运营，或产权单位的算力企业经办人")
+    chosen = [m for m in first if m.role is first[0].role]
+    if len(chosen) > 1:
+        names = "、".join(m.organisation_name for m in chosen)
+        raise BadInput(
+            "机构", f"{username} 在几个机构有这个角色：{names}", "请用 --organisation 写明一个。"
+        )
+    one = chosen[0]
+    return Actor(person=person.id, organisation=one.organisation.id, role=one.role, via=via)
+
+
+def _organisation_called(uscc: str) -> UUID | None:
+    return (
+        Organisation.objects.filter(uscc=uscc.strip().upper()).values_list("id", flat=True).first()
+    )
+
+
 def access_centre(viewer: Actor, code: str) -> Centre:
     """The door to managing a centre: its owner's operators, and who sees all.
 
@@ -258,54 +308,6 @@ def may_see_person(viewer: Actor, pk: UUID) -> bool:
     return viewer.role in (Role.PLATFORM_OPERATOR, Role.SYSTEM)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PersonalView:
-    """What of a person's data a page may show; None where nothing is kept."""
-
-    phone: str | None
-    identity: str | None
-
-
-def personal_view(viewer: Actor, person: UUID, *, keys: Keyring) -> PersonalView:
-    """A person's phone and identity number, masked (脱敏).
-
-    Raises:
-        NotFound: this viewer may not see the person.
-        DataKeyMissing: something is kept and no key is configured.
-    """
-    row = access_person(viewer, person)
-    return PersonalView(
-        phone=_masked(row.phone_sealed, Field.PHONE, person, keys),
-        identity=_masked(row.identity_sealed, Field.IDENTITY, person, keys),
-    )
-
-
-def bank_account_view(viewer: Actor, organisation: UUID, *, keys: Keyring) -> str | None:
-    """An organisation's bank account, masked; None where none is kept.
-
-    Raises:
-        NotFound: this viewer may not see the organisation.
-        DataKeyMissing: an account is kept and no key is configured.
-    """
-    row = access_organisation(viewer, organisation)
-    return _masked(row.bank_sealed, Field.BANK_ACCOUNT, organisation, keys)
-
-
-def _masked(sealed: bytes | None, field: Field, row: UUID, keys: Keyring) -> str | None:
-    return None if sealed is None else mask(field, keys.open(sealed, place_of(field, row)))
-
-
-def person_with_phone(text: str, *, keys: Keyring) -> Ref | None:
-    """Who has this mobile number: found by its keyed hash, nothing is decrypted.
-
-    Raises:
-        BadInput: it is no mobile number.
-    """
-    hashes = keys.indices(read_phone(text), Field.PHONE)
-    found = Person.objects.filter(phone_index__in=hashes).values_list("id", flat=True).first()
-    return None if found is None else Ref("person", found)
-
-
 def links(ref: Ref) -> list[Ref]:
     """What the registry knows to hang together with this thing, the nearest first."""
     finder = _LINKS.get(ref.kind)
@@ -357,8 +359,8 @@ def _links_of_body(pk: UUID) -> Iterator[Ref]:
     for row in Body.objects.filter(id=pk, organisation__isnull=False):
         assert row.organisation_id is not None
         yield Ref("organisation", row.organisation_id)
-    for row in _members(body=pk):
-        yield Ref("membership", row.id)
+    for member in _members(body=pk):
+        yield Ref("membership", member.id)
 
 
 def _members(**where: UUID) -> QuerySet[Membership]:

@@ -44,12 +44,8 @@ def capacity_on(centre: UUID, day: date, *, known_at: datetime | None = None) ->
     """
     row = Centre.objects.get(id=centre)
     lives = row.effective_from <= day and (row.effective_to is None or day < row.effective_to)
-    found: list[tuple[str | None, int, int, int, int, int, int, int, int]] = []
-    if lives:
-        with connection.cursor() as cursor:
-            cursor.execute(_ON, [centre, day, known_at, known_at])
-            found = cursor.fetchall()
-    totals = [int(sum(line[i] for line in found)) for i in (1, 2, 5, 6, 7, 8)]
+    found = _models_on(centre, day, known_at) if lives else []
+    totals = [sum(line.totals[i] for line in found) for i in range(6)]
     return CapacityOn(
         centre=row.code,
         day=day,
@@ -61,15 +57,40 @@ def capacity_on(centre: UUID, day: date, *, known_at: datetime | None = None) ->
         memory_mib_online=totals[5],
         models=tuple(
             ModelCount(
-                model=model,
-                installed=int(installed),
-                online=int(online),
-                millitflops_fp16=_power(model),
+                model=line.model,
+                installed=line.installed,
+                online=line.online,
+                millitflops_fp16=_power(line.model),
             )
-            for model, _, _, installed, online, *_ in found
-            if model is not None
+            for line in found
+            if line.model is not None
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _ModelLine:
+    """Nodes with one model, or with none: cards, and totals in the order of CapacityOn."""
+
+    model: str | None
+    installed: int
+    online: int
+    totals: tuple[int, ...]
+
+
+def _models_on(centre: UUID, day: date, known_at: datetime | None) -> list[_ModelLine]:
+    with connection.cursor() as cursor:
+        cursor.execute(_ON, [centre, day, known_at, known_at])
+        rows = cursor.fetchall()
+    return [
+        _ModelLine(
+            model=row[0],
+            installed=int(row[3]),
+            online=int(row[4]),
+            totals=tuple(int(n) for n in (*row[1:3], *row[5:])),
+        )
+        for row in rows
+    ]
 
 
 def _power(model: str) -> int | None:

@@ -135,7 +135,8 @@ def write(
 ) -> Taken:
     """Write planned steps. A step with an objection only moves `online` and leaves a doubt."""
     kept_out = tuple(step for step in steps if step.objection)
-    _note_doubts(steps, actor=actor, now=now)
+    if source is CapacityChange.Source.AGENT:  # a doubt is the agent's to raise and to clear
+        _note_doubts(steps, actor=actor, now=now)
     settled = [_without_objection(step) for step in steps]
     new = [_new_row(step, effective_on) for step in settled if step.row is None]
     Node.objects.bulk_create((row for row, _ in new), batch_size=BATCH)
