@@ -106,9 +106,15 @@ def bodies() -> dict[str, KnownBody]:
     }
 
 
+_VENDORS = {"昇腾": "Ascend ", "昆仑芯": "Kunlunxin ", "海光": "DCU ", "寒武纪": "MLU"}
+"""How people call makes that the catalogue writes in Latin letters."""
+
+
 def near_models(name: str, *, most: int = 3) -> list[str]:
     """Catalogue names that somebody who wrote `name` may have meant, the likeliest first."""
     plain = {_plain(known): known for known in catalogue()}
+    for chinese, latin in _VENDORS.items():
+        name = name.replace(chinese, latin)
     wanted = _plain(name)
     inside = [known for text, known in plain.items() if wanted and wanted in text]
     close = [plain[text] for text in get_close_matches(wanted, plain, n=most, cutoff=0.55)]

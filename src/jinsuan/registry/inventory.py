@@ -6,6 +6,7 @@ Pure: no Django, no files but the one handed in. The format is docs/reference/in
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 import re
@@ -136,12 +137,17 @@ def encoding_of(file: BinaryIO) -> str:
 
 def _text(file: BinaryIO) -> Iterator[str]:
     # No newline translation: a cell in quotes may hold line breaks, and those are the reader's.
-    for line in io.TextIOWrapper(file, encoding_of(file), newline=""):
-        if "\0" in line:
-            raise InventoryUnreadable(
-                "含有空字符，不是文本文件", "请另存为 CSV，不要直接改扩展名。"
-            )
-        yield line
+    text = io.TextIOWrapper(file, encoding_of(file), newline="")
+    try:
+        for line in text:
+            if "\0" in line:
+                raise InventoryUnreadable(
+                    "含有空字符，不是文本文件", "请另存为 CSV，不要直接改扩展名。"
+                )
+            yield line
+    finally:
+        with contextlib.suppress(ValueError):  # the caller may have closed the file already
+            text.detach()  # and if not, closing it stays his affair
 
 
 def _next_row(rows: Iterator[list[str]]) -> list[str] | None:

@@ -21,6 +21,7 @@ from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.actions import Note, record
 from jinsuan.registry.actions.centres import register_centre
 from jinsuan.registry.actions.nodes import Step, plan, write
+from jinsuan.registry.catalogue import cities
 from jinsuan.registry.errors import InventoryRefused
 from jinsuan.registry.inventory import HEADERS, BadLine, CentreLine, Line, Problem
 from jinsuan.registry.models import CapacityChange, Centre, Cluster, Organisation
@@ -102,7 +103,7 @@ def import_inventory(
         raise BadInput("生效日", f"{effective_on} 还没有到", "请填今天或以前的日子。")
     sheet = _read(items)
     owners = _check_owners(sheet, actor)
-    centres = _check_centres(sheet, owners)
+    centres = _check_centres(sheet, owners, actor)
     clusters = _check_clusters(sheet, centres)
     steps = _check_nodes(sheet, clusters, effective_on)
     problems = tuple(sorted(sheet.problems, key=lambda p: p.row))
@@ -170,20 +171,31 @@ def _check_owners(sheet: _Sheet, actor: Actor) -> dict[str, UUID]:
     return owners
 
 
-def _check_centres(sheet: _Sheet, owners: dict[str, UUID]) -> dict[str, Centre]:
-    """Centres that exist, locked; a file never moves one to another owner."""
+def _check_centres(sheet: _Sheet, owners: dict[str, UUID], actor: Actor) -> dict[str, Centre]:
+    """Centres that exist, locked. A file never moves one to another owner, and an operator of a
+    centre never to another city: which city it is in decides who recommends it."""
     codes = {line.centre.code for line in sheet.lines}
     rows = Centre.objects.select_for_update(no_key=True).filter(code__in=codes).order_by("id")
     centres = {row.code: row for row in rows}
     for line in sheet.lines:
         known = centres.get(line.centre.code)
-        if known is not None and known.owner_id != owners[line.centre.owner_uscc]:
+        if known is None:
+            continue
+        if known.owner_id != owners[line.centre.owner_uscc]:
             sheet.reject(
                 line,
                 "centre",
                 line.centre.code,
                 "这个代码已由别的机构的中心使用",
                 "请核对中心代码；产权变更请联系平台运营办理。",
+            )
+        elif known.adcode != line.centre.adcode and actor.role is Role.CENTRE_OPERATOR:
+            sheet.reject(
+                line,
+                "city",
+                cities()[line.centre.adcode].name,
+                f"这个中心登记在{cities()[known.adcode].name}",
+                "请核对城市；迁址请联系平台运营办理。",
             )
     sheet.drop_rejected()
     return centres
