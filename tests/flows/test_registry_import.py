@@ -25,8 +25,8 @@ from jinsuan.registry.capacity import Share
 from jinsuan.registry.errors import InventoryRefused
 from jinsuan.registry.inventory import HEADERS, read_inventory
 from jinsuan.registry.models import CapacityChange, Card, Centre, Cluster, Node
-from jinsuan.registry.queries import registrar
 from jinsuan.registry.queries_capacity import capacity_on
+from jinsuan.registry.queries_people import registrar
 from tests.flows.world import SYSTEM, organisation, person, uscc
 
 NOW = datetime(2025, 9, 16, 1, 0, tzinfo=UTC)

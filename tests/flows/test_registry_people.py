@@ -28,13 +28,12 @@ from jinsuan.registry.errors import AlreadyRegistered, TokenInvalid
 from jinsuan.registry.models import Body, Cluster, Membership, Node
 from jinsuan.registry.queries import (
     access_centre,
-    access_organisation,
-    access_person,
     actor_for,
     centres_of,
     links,
     memberships_of,
 )
+from jinsuan.registry.queries_people import access_organisation, access_person
 from tests.flows.world import SYSTEM, World, make_world, organisation, person
 
 NOW = datetime(2025, 9, 16, 1, 0, tzinfo=UTC)

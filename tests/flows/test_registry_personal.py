@@ -30,7 +30,7 @@ from jinsuan.registry.errors import (
 )
 from jinsuan.registry.models import Person
 from jinsuan.registry.personal import Field
-from jinsuan.registry.queries_personal import bank_account_view, person_with_phone, personal_view
+from jinsuan.registry.queries_people import bank_account_view, person_with_phone, personal_view
 from jinsuan.registry.sealing import Keyring, new_key, read_keyring
 from tests.flows.world import SYSTEM, organisation, person
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Q, QuerySet
 
-from jinsuan.kernel.errors import BadInput, NotAllowed, NotFound
+from jinsuan.kernel.errors import NotAllowed, NotFound
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.registry.capacity import ClusterFree, NodeFree
@@ -29,7 +29,6 @@ from jinsuan.registry.models import (
 SEES_ALL = frozenset(
     {Role.AUDITOR, Role.PROVINCIAL_OFFICER, Role.PLATFORM_OPERATOR, Role.TREASURY, Role.SYSTEM}
 )
-REGISTRARS = (Role.PLATFORM_OPERATOR, Role.CENTRE_OPERATOR)
 WHOLE_CARD = 1000
 SILENT_AFTER = timedelta(seconds=120)
 """An agent speaks every few seconds; after so long it has lost its way to us."""
@@ -189,57 +188,6 @@ def actor_for(person: UUID, organisation: UUID, role: Role, *, via: str, now: da
     raise NotAllowed(f"以 {role} 的身份办理", "在该机构有效任职的人员")
 
 
-def person_called(username: str) -> Ref:
-    """The person with this log-in name.
-
-    Raises:
-        NotFound: there is none.
-    """
-    found = Person.objects.filter(username=username).values_list("id", flat=True).first()
-    if found is None:
-        raise NotFound("登录名", username[:60])
-    return Ref("person", found)
-
-
-def registrar(username: str, *, organisation: str | None, via: str, now: datetime) -> Actor:
-    """Who registers inventories from a terminal: the platform's operator, else a centre's.
-
-    Args:
-        organisation: 统一社会信用代码, for somebody who runs centres for several.
-
-    Raises:
-        NotFound: nobody has this log-in name.
-        NotAllowed: the person runs neither the platform nor a centre (of that organisation).
-        BadInput: it is not clear for which organisation.
-    """
-    person = person_called(username)
-    wanted = None if organisation is None else _organisation_called(organisation)
-    if organisation is not None and wanted is None:
-        raise NotFound("机构", organisation[:40])
-    found = [
-        m
-        for m in memberships_of(person.id, now=now)
-        if m.role in REGISTRARS and wanted in (None, m.organisation.id)
-    ]
-    first = [m for role in REGISTRARS for m in found if m.role is role]
-    if not first:
-        raise NotAllowed("导入算力资源清单", "平台运营，或产权单位的算力企业经办人")
-    chosen = [m for m in first if m.role is first[0].role]
-    if len(chosen) > 1:
-        names = "、".join(m.organisation_name for m in chosen)
-        raise BadInput(
-            "机构", f"{username} 在几个机构有这个角色：{names}", "请用 --organisation 写明一个。"
-        )
-    one = chosen[0]
-    return Actor(person=person.id, organisation=one.organisation.id, role=one.role, via=via)
-
-
-def _organisation_called(uscc: str) -> UUID | None:
-    return (
-        Organisation.objects.filter(uscc=uscc.strip().upper()).values_list("id", flat=True).first()
-    )
-
-
 def access_centre(viewer: Actor, code: str) -> Centre:
     """The door to managing a centre: its owner's operators, and who sees all.
 
@@ -264,48 +212,6 @@ def centres_of(viewer: Actor) -> list[Centre]:
     if viewer.role is Role.CENTRE_OPERATOR:
         return list(rows.filter(owner=viewer.organisation))
     return []
-
-
-def access_organisation(viewer: Actor, pk: UUID) -> Organisation:
-    """The door to an organisation's own page: its members, and who sees all.
-
-    Raises:
-        NotFound: there is none, or this viewer may not.
-    """
-    row = Organisation.objects.filter(id=pk).first()
-    if row is not None and may_see_organisation(viewer, pk):
-        return row
-    raise NotFound("机构", str(Ref("organisation", pk)))
-
-
-def may_see_organisation(viewer: Actor, pk: UUID) -> bool:
-    """One condition per line; a recommender sees applicants by their cases, not from here."""
-    if viewer.role in SEES_ALL:
-        return True
-    if viewer.role is Role.RECOMMENDER or viewer.role is Role.EXPERT:
-        return False
-    return viewer.organisation == pk
-
-
-def access_person(viewer: Actor, pk: UUID) -> Person:
-    """The door to what is kept of a person: the person, and who gives out accounts.
-
-    Raises:
-        NotFound: there is none, or this viewer may not.
-    """
-    row = Person.objects.filter(id=pk).first()
-    if row is not None and may_see_person(viewer, pk):
-        return row
-    raise NotFound("人员", str(Ref("person", pk)))
-
-
-def may_see_person(viewer: Actor, pk: UUID) -> bool:
-    """One condition per line."""
-    if viewer.person == pk:
-        return True
-    if viewer.role is Role.AUDITOR:
-        return True
-    return viewer.role in (Role.PLATFORM_OPERATOR, Role.SYSTEM)
 
 
 def links(ref: Ref) -> list[Ref]:

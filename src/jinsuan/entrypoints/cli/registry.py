@@ -32,7 +32,7 @@ def _day(given: datetime | None, now: datetime) -> date:
 
 
 def _actor(username: str, organisation: str | None, now: datetime) -> Actor:
-    from jinsuan.registry.queries import registrar
+    from jinsuan.registry.queries_people import registrar
 
     return registrar(username, organisation=organisation, via="cli", now=now)
 
@@ -223,7 +223,7 @@ def link(
     from jinsuan.entrypoints import clock
     from jinsuan.entrypoints.site.oidc import PROVIDER
     from jinsuan.registry.actions.people import link_identity
-    from jinsuan.registry.queries import person_called
+    from jinsuan.registry.queries_people import person_called
 
     now = clock.now()
     link_identity(
