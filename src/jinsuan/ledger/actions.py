@@ -21,7 +21,8 @@ from jinsuan.ledger.reasons import Reason
 MAX_KEY = 120
 MAX_FEN = 2**63 - 1
 PERSONAL = frozenset(
-    "phone mobile email identity id_card id_number bank_account real_name full_name".split()
+    {"phone", "mobile", "email", "identity", "id_card", "id_number", "bank_account"}
+    | {"real_name", "full_name"}
 )
 """Field names that would carry a person's data into a book nothing can be deleted from."""
 

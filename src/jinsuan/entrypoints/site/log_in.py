@@ -55,6 +55,12 @@ class LinkedIdentities(DefaultSocialAccountAdapter):  # type: ignore[misc]
         raise IdentityProviderFailed
 
 
+def claimed_username(request: HttpRequest, credentials: Any = None) -> str:
+    """Which log-in name is tried: allauth's form calls it otherwise than what it checks."""
+    found = (credentials or {}).get("username") or request.POST.get("login", "")
+    return str(found).replace("\0", "")[:150]
+
+
 def locked_out(
     request: HttpRequest, response: HttpResponse | None = None, credentials: Any = None
 ) -> HttpResponse:

@@ -141,7 +141,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_ENABLE_ADMIN = False
-AXES_USERNAME_FORM_FIELD = "login"
+AXES_USERNAME_CALLABLE = "jinsuan.entrypoints.site.log_in.claimed_username"
 AXES_VERBOSE = False
 
 # The unified log-in, when configured: only for identities that are linked to a person.
