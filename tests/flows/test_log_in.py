@@ -37,8 +37,8 @@ SECRET = "client-secret-of-the-test-provider"
 PASSWORD = "long-enough-for-the-test"
 LOGIN, START, BACK = (
     "/登录",
-    f"/统一身份/oidc/{PROVIDER}/login/",
-    f"/统一身份/oidc/{PROVIDER}/login/callback/",
+    f"/sso/{PROVIDER}/login/",
+    f"/sso/{PROVIDER}/login/callback/",
 )
 pytestmark = pytest.mark.django_db
 

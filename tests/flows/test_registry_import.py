@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
-import time
-from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from uuid import UUID
 
@@ -20,56 +18,15 @@ from jinsuan.kernel.ref import Actor, Role
 from jinsuan.ledger.models import AuditRow
 from jinsuan.protocol.messages import NodeOffer, Offer
 from jinsuan.registry.actions.capacity import apply_inventory, reserve
-from jinsuan.registry.actions.inventory import ImportReport, import_inventory
 from jinsuan.registry.capacity import Share
 from jinsuan.registry.errors import InventoryRefused
-from jinsuan.registry.inventory import HEADERS, read_inventory
 from jinsuan.registry.models import CapacityChange, Card, Centre, Cluster, Node
 from jinsuan.registry.queries_capacity import capacity_on
 from jinsuan.registry.queries_people import registrar
+from tests.flows.inventories import NOW, TODAY, counts, rows, sheet, take
 from tests.flows.world import SYSTEM, organisation, person, uscc
 
-NOW = datetime(2025, 9, 16, 1, 0, tzinfo=UTC)
-TODAY = date(2025, 9, 16)
-ROW = {
-    "centre": "TY01",
-    "centre_name": "太原中心",
-    "owner_uscc": uscc(1),
-    "city": "太原",
-    "kind": "智算",
-    "network": "电信",
-    "industry": "通用",
-    "cluster": "main",
-    "engine": "slurm",
-    "node": "n1",
-    "model": "Ascend 910B3",
-    "cards": "8",
-    "cpu_cores": "192",
-    "memory_gib": "1024",
-}
 pytestmark = pytest.mark.django_db
-
-
-def sheet(rows: Iterable[dict[str, str]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(HEADERS))
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
-
-
-def rows(count: int, **change: str) -> list[dict[str, str]]:
-    return [{**ROW, "node": f"n{i}", **change} for i in range(1, count + 1)]
-
-
-def take(content: bytes, actor: Actor, **how: object) -> ImportReport:
-    _, items = read_inventory(io.BytesIO(content))
-    given: dict[str, object] = {"effective_on": TODAY, "actor": actor, "now": NOW, **how}
-    return import_inventory(items, **given)  # type: ignore[arg-type]
-
-
-def counts(report: ImportReport) -> tuple[int, int, int]:
-    return report.nodes_new, report.nodes_changed, report.nodes_unchanged
 
 
 @pytest.fixture
@@ -345,77 +302,3 @@ def test_somebody_with_centres_of_two_owners_says_which(owner: UUID) -> None:
     with pytest.raises(BadInput, match="--organisation"):
         registrar("qian", organisation=None, via="cli", now=NOW)
     assert registrar("qian", organisation=uscc(2), via="cli", now=NOW).organisation == second
-
-
-# Real input
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def openb(folder: Path) -> list[dict[str, str]]:
-    """1,523 real nodes as 20 centres in eleven cities."""
-    places = folder / "openb_province"
-    nodes = folder / "openb" / "openb_node_list_all_node.csv"
-    for path in (places / "centres.csv", places / "openb_node_to_centre.csv", nodes):
-        if not path.exists():
-            pytest.skip(f"no {path.name} in the shared data")
-    centres = {row["centre"]: row for row in table(places / "centres.csv")}
-    of = {row["sn"]: row["centre"] for row in table(places / "openb_node_to_centre.csv")}
-    found = []
-    for node in table(nodes):
-        centre = centres[of[node["sn"]]]
-        found.append(
-            {
-                **ROW,
-                "centre": centre["centre"],
-                "centre_name": f"{centre['city']}算力中心 {centre['centre']}",
-                "city": centre["city"],
-                "kind": "通算" if centre["pool"] == "CPU" else "智算",
-                "engine": "embedded",
-                "node": node["sn"],
-                "model": node["model"],
-                "cards": node["gpu"],
-                "cpu_cores": f"{int(node['cpu_milli']) / 1000:.3f}",
-                "memory_gib": f"{int(node['memory_mib']) / 1024:.10f}",
-            }
-        )
-    return found
-
-
-def test_the_real_province_comes_in_within_seconds_and_again_unchanged(
-    shared_data: Path, operator: Actor
-) -> None:
-    content = sheet(openb(shared_data))
-    begun = time.perf_counter()
-    first = take(content, operator)
-    took = time.perf_counter() - begun
-
-    assert (first.centres_new, first.nodes_new, first.cards) == (20, 1523, 6212)
-    assert Card.objects.count() == 6212
-    assert took < 10, f"{took:.1f} s for 1,523 nodes"
-    assert counts(take(content, operator)) == (0, 0, 1523)
-    for centre in table(shared_data / "openb_province" / "centres.csv"):
-        found = capacity_on(Centre.objects.get(code=centre["centre"]).id, TODAY)
-        assert found.nodes_installed == int(centre["nodes"])
-        assert sum(m.installed for m in found.models) == int(centre["gpus"])
-        assert found.cards_of_unknown_power == int(centre["gpus"]), "the trace gives no figures"
-
-
-@pytest.mark.slow
-def test_fifty_thousand_rows_are_fine(operator: Actor) -> None:
-    many = sheet({**ROW, "centre": f"C{i // 500}", "node": f"n{i}"} for i in range(50_000))
-    begun = time.perf_counter()
-    report = take(many, operator)
-    first = time.perf_counter() - begun
-    begun = time.perf_counter()
-    again = take(many, operator)
-    second = time.perf_counter() - begun
-
-    assert (report.nodes_new, report.cards, report.centres_new) == (50_000, 400_000, 100)
-    assert counts(again) == (0, 0, 50_000)
-    assert not again.bad_rows
-    assert first < 120, f"{first:.0f} s first, {second:.0f} s again"
-    print(f"50,000 rows: {first:.1f} s, again {second:.1f} s")

@@ -150,6 +150,7 @@ SOCIALACCOUNT_ADAPTER = "jinsuan.entrypoints.site.log_in.LinkedIdentities"
 SOCIALACCOUNT_PROVIDERS = {
     "openid_connect": {"APPS": SINGLE_SIGN_ON.apps if SINGLE_SIGN_ON else []}
 }
+SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = ""  # the callback is /sso/oidc/login/callback/
 SOCIALACCOUNT_AUTO_SIGNUP = False
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 SOCIALACCOUNT_STORE_TOKENS = False
