@@ -12,6 +12,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Count, Sum
 
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.actions import Note, record
@@ -55,25 +56,29 @@ def standing_nodes(clusters: Sequence[UUID]) -> dict[tuple[UUID, str], tuple[Nod
         Node.objects.select_for_update(no_key=True).filter(cluster__in=clusters).order_by("id")
     )
     # Read after the locks: who reserved in between has committed by now.
-    taken: dict[UUID, list[int]] = {row.id: [] for row in rows}
-    cards = Card.objects.filter(node__cluster__in=clusters).values_list("node_id", "reserved_milli")
-    for node, reserved in cards:
-        taken[node].append(reserved)
-    return {(row.cluster_id, row.name): (row, _standing(row, taken[row.id])) for row in rows}
+    cards = Card.objects.filter(node__cluster__in=clusters).order_by().values_list("node_id")
+    counted = {
+        node: (count, reserved)
+        for node, count, reserved in cards.annotate(Count("id"), Sum("reserved_milli"))
+    }
+    return {
+        (row.cluster_id, row.name): (row, _standing(row, *counted.get(row.id, (0, 0))))
+        for row in rows
+    }
 
 
-def _standing(row: Node, taken: list[int]) -> Standing:
+def _standing(row: Node, cards: int, cards_reserved_milli: int) -> Standing:
     machine = Machine(
         name=row.name,
         model=row.model,
-        cards=len(taken),
+        cards=cards,
         cpu_milli=row.cpu_milli,
         memory_mib=row.memory_mib,
     )
     return Standing(
         machine=machine,
         online=row.online,
-        cards_reserved_milli=sum(taken),
+        cards_reserved_milli=cards_reserved_milli,
         cpu_reserved_milli=row.cpu_reserved_milli,
         memory_reserved_mib=row.memory_reserved_mib,
     )
