@@ -272,6 +272,14 @@ def test_a_centre_is_moved_to_another_city_by_the_platform_alone(
     assert take(sheet(rows(1, city="大同")), operator).centres_changed == 1
 
 
+def test_what_a_file_says_is_shown_as_it_is(
+    operator: Actor, run: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "list.csv").write_bytes(sheet(rows(1, model="[/red]")))
+    code, said = run("import", "list.csv", "--as", "sun", "--dry-run")
+    assert (code, "[/red]" in said) == (1, True)
+
+
 def test_the_command_refuses_people_who_run_nothing(
     owner: UUID, run: Callable[..., tuple[int, str]], tmp_path: Path
 ) -> None:
