@@ -20,7 +20,10 @@ from jinsuan.ledger.reasons import Reason
 
 MAX_KEY = 120
 MAX_FEN = 2**63 - 1
-PERSONAL = frozenset({"phone", "mobile", "email", "id_card", "id_number", "real_name", "full_name"})
+PERSONAL = frozenset(
+    {"phone", "mobile", "email", "identity", "id_card", "id_number", "bank_account"}
+    | {"real_name", "full_name"}
+)
 """Field names that would carry a person's data into a book nothing can be deleted from."""
 
 _POST = """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 
@@ -37,6 +38,19 @@ class City:
 
     adcode: str
     name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownBody:
+    """A recommending body (推荐单位) as the 2024 call names them.
+
+    Args:
+        kind: city (市), zone (综改区, 属地原则) or provincial (省直, 归口原则).
+    """
+
+    code: str
+    name: str
+    kind: str
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -81,3 +95,31 @@ def cities() -> dict[str, City]:
     return {
         row["adcode"]: City(adcode=row["adcode"], name=row["name"]) for row in _rows("cities.csv")
     }
+
+
+@cache
+def bodies() -> dict[str, KnownBody]:
+    """The recommending bodies by code: the eleven cities, the reform zone, provincial units."""
+    return {
+        row["code"]: KnownBody(code=row["code"], name=row["name"], kind=row["kind"])
+        for row in _rows("bodies.csv")
+    }
+
+
+_VENDORS = {"昇腾": "Ascend ", "昆仑芯": "Kunlunxin ", "海光": "DCU ", "寒武纪": "MLU"}
+"""How people call makes that the catalogue writes in Latin letters."""
+
+
+def near_models(name: str, *, most: int = 3) -> list[str]:
+    """Catalogue names that somebody who wrote `name` may have meant, the likeliest first."""
+    plain = {_plain(known): known for known in catalogue()}
+    for chinese, latin in _VENDORS.items():
+        name = name.replace(chinese, latin)
+    wanted = _plain(name)
+    inside = [known for text, known in plain.items() if wanted and wanted in text]
+    close = [plain[text] for text in get_close_matches(wanted, plain, n=most, cutoff=0.55)]
+    return list(dict.fromkeys(close + inside))[:most]
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.casefold() if c.isalnum())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from jinsuan.kernel.errors import DomainError
+
+if TYPE_CHECKING:
+    from jinsuan.registry.inventory import Problem
 
 
 @dataclass(eq=False)
@@ -91,3 +95,96 @@ class AlreadyRegistered(DomainError):
 
     def explain(self) -> str:
         return f"没有登记：{self.what} {self.name} 已经存在。请核对代码，或修改已有的记录。"
+
+
+@dataclass(eq=False)
+class DataKeyMissing(DomainError):
+    """没有配置数据密钥: personal data can be neither kept nor shown."""
+
+    code: ClassVar[str] = "registry.data_key_missing"
+    http_status: ClassVar[int] = 503
+
+    def explain(self) -> str:
+        return (
+            "没有配置数据密钥，个人信息不能保存，也不能查看；没有写入任何内容。"
+            "请平台管理员运行 jinsuan key new 生成一把，写入环境变量 JINSUAN_DATA_KEY 后重启，"
+            "并把它与数据库备份分开保管。"
+        )
+
+
+@dataclass(eq=False)
+class DataKeyInvalid(DomainError):
+    """数据密钥写法有误. It never repeats the key."""
+
+    code: ClassVar[str] = "registry.data_key_invalid"
+    http_status: ClassVar[int] = 503
+    place: int
+    problem: str
+
+    def explain(self) -> str:
+        return (
+            f"JINSUAN_DATA_KEY 的第 {self.place} 把密钥有误：{self.problem}。"
+            "多把密钥用逗号隔开，第一把用于加密；jinsuan key new 会打印一把写法正确的。"
+        )
+
+
+@dataclass(eq=False)
+class DataKeyUnknown(DomainError):
+    """密文用的密钥没有配置."""
+
+    code: ClassVar[str] = "registry.data_key_unknown"
+    http_status: ClassVar[int] = 503
+    key: str
+
+    def explain(self) -> str:
+        return (
+            f"这项个人信息是用密钥 {self.key} 加密的，而 JINSUAN_DATA_KEY 里没有它。"
+            "请把它加在现有密钥的后面；全部换成新密钥加密（jinsuan key rotate）之后才能撤下旧的。"
+        )
+
+
+@dataclass(eq=False)
+class PersonalDataDamaged(DomainError):
+    """密文核对不上: changed, or copied from another row."""
+
+    code: ClassVar[str] = "registry.personal_data_damaged"
+    http_status: ClassVar[int] = 500
+    field: str
+
+    def explain(self) -> str:
+        return (
+            f"{self.field} 的密文核对不上：被改动过，或是从别的记录搬来的，没有采用。"
+            "请平台管理员从备份核对这一行，并查留痕。"
+        )
+
+
+@dataclass(eq=False)
+class InventoryUnreadable(DomainError):
+    """清单文件读不了: the file as a whole, not one of its rows."""
+
+    code: ClassVar[str] = "registry.inventory_unreadable"
+    http_status: ClassVar[int] = 422
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"清单读不了：{self.problem}，没有导入任何内容。{self.mend}"
+
+
+@dataclass(eq=False)
+class InventoryRefused(DomainError):
+    """清单里有错: nothing was imported; every bad row is in `problems`."""
+
+    code: ClassVar[str] = "registry.inventory_refused"
+    http_status: ClassVar[int] = 422
+    rows: int
+    bad_rows: int
+    problems: Sequence[Problem]
+
+    def explain(self) -> str:
+        first = self.problems[0]
+        return (
+            f"清单共 {self.rows} 行，其中 {self.bad_rows} 行有错，一行也没有导入。"
+            f"例如第 {first.row} 行“{first.column}”：{first.problem}。{first.mend}"
+            "请改正后再导入；只要导入没有错的行，请选择跳过有错的行。"
+        )

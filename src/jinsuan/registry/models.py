@@ -85,7 +85,9 @@ class Membership(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                name="membership_once", fields=["person", "organisation", "role", "effective_from"]
+                name="membership_once",
+                fields=["person", "organisation", "role", "body", "effective_from"],
+                nulls_distinct=False,
             ),
             models.CheckConstraint(
                 name="membership_dates",
@@ -175,6 +177,7 @@ class Node(models.Model):
     memory_reserved_mib = models.BigIntegerField(default=0)
     online = models.BooleanField(default=True)
     effective_from = models.DateField()
+    doubt = models.CharField(max_length=200, blank=True, default="")  # a report kept out, and why
 
     class Meta:
         constraints = [
@@ -211,6 +214,40 @@ class Card(models.Model):
 
     def __str__(self) -> str:
         return f"{self.node_id}#{self.index}"
+
+
+class CapacityChange(models.Model):
+    """容量变动: what a node is from a day on. Only ever added: the last row of a day counts."""
+
+    class Source(models.TextChoices):
+        """Who said so."""
+
+        AGENT = "agent", "代理上报"
+        IMPORT = "import", "清单导入"
+
+    node = models.ForeignKey(Node, on_delete=models.PROTECT, related_name="changes")
+    effective_on = models.DateField()  # a Beijing day
+    recorded_at = models.DateTimeField()  # ours
+    model = models.CharField(max_length=60, null=True)
+    cards = models.IntegerField()
+    cpu_milli = models.BigIntegerField()
+    memory_mib = models.BigIntegerField()
+    online = models.BooleanField()
+    source = models.CharField(max_length=10, choices=Source.choices)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="capacity_change_not_negative",
+                condition=Q(cards__gte=0) & Q(cpu_milli__gte=0) & Q(memory_mib__gte=0),
+            ),
+        ]
+        indexes = [
+            models.Index(name="capacity_change_by_day", fields=["node", "-effective_on", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.node_id}@{self.effective_on}"
 
 
 class Reservation(models.Model):

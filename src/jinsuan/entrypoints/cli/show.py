@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from jinsuan.kernel.errors import DomainError
 
@@ -36,5 +37,6 @@ def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) ->
     for head in heads:
         shown.add_column(head, overflow="fold")
     for row in rows:
-        shown.add_row(*(("—" if cell is None else str(cell)) for cell in row))
+        # As plain text: what users wrote may hold brackets that rich would read as its own.
+        shown.add_row(*(Text("—" if cell is None else str(cell)) for cell in row))
     console.print(shown)

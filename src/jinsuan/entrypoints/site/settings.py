@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from jinsuan.dispatch.pace import SyncPace
+from jinsuan.entrypoints.site.oidc import read_single_sign_on
 
 PACKAGE = Path(__file__).parents[2]
 
@@ -46,6 +48,9 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "axes",
     "csp",
     "django_htmx",
     "procrastinate.contrib.django",
@@ -68,6 +73,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "jinsuan.entrypoints.portal.refusals.RefusalMiddleware",
+    "axes.middleware.AxesMiddleware",  # last, as axes asks
 ]
 TEMPLATES = [
     {
@@ -112,7 +118,10 @@ DEMO = os.environ.get("JINSUAN_DEMO", "") == "1"
 # Who logs in, and how. Accounts are given out by an organisation, never taken.
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",  # first: it only refuses
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
 ACCOUNT_ADAPTER = "jinsuan.entrypoints.portal.accounts.Accounts"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
@@ -122,6 +131,29 @@ ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "晋算"
+# Failed log-ins are counted in the database, for all processes together; allauth counts per process.
+ACCOUNT_RATE_LIMITS = {"login_failed": None}
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]  # so that nobody locks out somebody else
+AXES_LOCKOUT_CALLABLE = "jinsuan.entrypoints.site.log_in.locked_out"
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_ENABLE_ADMIN = False
+AXES_USERNAME_CALLABLE = "jinsuan.entrypoints.site.log_in.claimed_username"
+AXES_VERBOSE = False
+
+# The unified log-in, when configured: only for identities that are linked to a person.
+SINGLE_SIGN_ON = read_single_sign_on(os.environ)
+SOCIALACCOUNT_ADAPTER = "jinsuan.entrypoints.site.log_in.LinkedIdentities"
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {"APPS": SINGLE_SIGN_ON.apps if SINGLE_SIGN_ON else []}
+}
+SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = ""  # the callback is /sso/oidc/login/callback/
+SOCIALACCOUNT_AUTO_SIGNUP = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_STORE_TOKENS = False
 CSRF_FAILURE_VIEW = "jinsuan.entrypoints.portal.refusals.csrf_failed"
 
 # Over TLS (a proxy in front says so) cookies never travel without it.
@@ -138,7 +170,8 @@ CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
         "base-uri": ["'self'"],
-        "form-action": ["'self'"],
+        # A browser holds the redirect after a form to this too.
+        "form-action": ["'self'", *([SINGLE_SIGN_ON.origin] if SINGLE_SIGN_ON else [])],
         "frame-ancestors": ["'none'"],
         "object-src": ["'none'"],
     }

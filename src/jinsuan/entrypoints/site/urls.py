@@ -14,6 +14,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
     path("agent/v1/enrol", enrol_agent),
     path("agent/v1/sync", sync_agent),
+    # In ASCII: providers compare the callback's address letter by letter, each escaping in its way.
+    path("sso/", include("allauth.socialaccount.providers.openid_connect.urls")),
     path("", include("jinsuan.entrypoints.portal.urls")),
 ]
 handler400 = "jinsuan.entrypoints.portal.refusals.bad_request"

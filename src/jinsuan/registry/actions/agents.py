@@ -11,7 +11,9 @@ from uuid import UUID
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
 
+from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.actions import Note, record
 from jinsuan.protocol.envelope import MAX_SKEW_SECONDS, Envelope
@@ -22,7 +24,7 @@ from jinsuan.registry.errors import (
     SignatureInvalid,
     TokenInvalid,
 )
-from jinsuan.registry.models import AgentChannel, AgentKey, ApiToken, EnrolmentCode
+from jinsuan.registry.models import AgentChannel, AgentKey, ApiToken, EnrolmentCode, Membership
 
 CODE_LIFE = timedelta(hours=24)
 TOUCH_EVERY = timedelta(minutes=1)
@@ -159,9 +161,17 @@ def authenticate_token(text: str, *, now: datetime) -> tuple[Actor, tuple[str, .
     Raises:
         TokenInvalid: unknown, revoked or expired, or the person may no longer act in its role.
     """
+    today = beijing_date(now)
+    role_in_force = Membership.objects.filter(
+        Q(effective_to__isnull=True) | Q(effective_to__gt=today),
+        person=OuterRef("person"),
+        organisation=OuterRef("organisation"),
+        role=OuterRef("role"),
+        effective_from__lte=today,
+    )
     row = (
         ApiToken.objects.filter(token_sha256=_hash(text), revoked_at__isnull=True)
-        .filter(expires_at__gt=now, person__is_active=True)
+        .filter(Exists(role_in_force), expires_at__gt=now, person__is_active=True)
         .first()
     )
     if row is None:

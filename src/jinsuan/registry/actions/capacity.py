@@ -18,8 +18,9 @@ from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.actions import Note, record
 from jinsuan.protocol.messages import NodeOffer, Offer
-from jinsuan.registry.capacity import Share
-from jinsuan.registry.models import Card, Cluster, Node, Reservation
+from jinsuan.registry.actions.nodes import take_over
+from jinsuan.registry.capacity import Machine, Share
+from jinsuan.registry.models import CapacityChange, Card, Cluster, Node, Reservation
 
 WHOLE_CARD = 1000
 
@@ -186,71 +187,36 @@ def reassign(attempt: UUID, shares: Sequence[Share], *, now: datetime) -> bool:
 def apply_inventory(centre: UUID, offers: Sequence[Offer], *, actor: Actor, now: datetime) -> None:
     """Take over clusters, nodes and cards as the centre's agent reports them.
 
-    A node that is not reported any more goes offline; it is never deleted. A node never shrinks
-    below what is reserved of it: such a report is kept out until the jobs there have ended.
+    A node that is not reported any more goes offline; it is never deleted. A report that would take
+    away what jobs hold is kept out and noted as a doubt until the jobs there have ended.
     """
     for offer in offers:
         cluster, _ = Cluster.objects.get_or_create(
             centre_id=centre, name=offer.cluster, defaults={"engine": offer.engine}
         )
-        _apply_cluster(cluster, offer, actor=actor, now=now)
+        found = take_over(
+            {cluster.id: [_machine(node) for node in offer.nodes]},
+            source=CapacityChange.Source.AGENT,
+            effective_on=beijing_date(now),
+            actor=actor,
+            now=now,
+        )
+        if found.new or found.changed:
+            after = {
+                "new": found.new,
+                "changed": found.changed,
+                "nodes": len(offer.nodes),
+            }
+            subject = Ref("cluster", cluster.id)
+            note = Note(action="cluster.inventory", subject=subject, after=after)
+            record([note], actor=actor, now=now)
 
 
-def _apply_cluster(cluster: Cluster, offer: Offer, *, actor: Actor, now: datetime) -> None:
-    known = {
-        node.name: node
-        for node in Node.objects.select_for_update(no_key=True)
-        .filter(cluster=cluster)
-        .order_by("id")
-    }
-    reported = {node.name: node for node in offer.nodes}
-    new = [_node(cluster, node, now) for name, node in reported.items() if name not in known]
-    changed = [
-        node
-        for name, node in known.items()
-        if _differs(node, reported.get(name)) and _follow(node, reported.get(name))
-    ]
-    if not new and not changed:
-        return
-    Node.objects.bulk_create(new)
-    Card.objects.bulk_create(
-        Card(node=node, index=i)
-        for node in new
-        for i in range(len(reported[node.name].cards_free_milli))
-    )
-    Node.objects.bulk_update(changed, ["online", "cpu_milli", "memory_mib"])
-    after = {"new": len(new), "changed": len(changed), "nodes": len(reported)}
-    subject = Ref("cluster", cluster.id)
-    record([Note(action="cluster.inventory", subject=subject, after=after)], actor=actor, now=now)
-
-
-def _node(cluster: Cluster, node: NodeOffer, now: datetime) -> Node:
-    return Node(
-        cluster=cluster,
+def _machine(node: NodeOffer) -> Machine:
+    return Machine(
         name=node.name,
         model=node.model,
+        cards=len(node.cards_free_milli),
         cpu_milli=node.cpu_milli,
         memory_mib=node.memory_mib,
-        effective_from=beijing_date(now),
     )
-
-
-def _differs(node: Node, report: NodeOffer | None) -> bool:
-    if report is None:
-        return node.online
-    return (node.online, node.cpu_milli, node.memory_mib) != (
-        True,
-        report.cpu_milli,
-        report.memory_mib,
-    )
-
-
-def _follow(node: Node, report: NodeOffer | None) -> bool:
-    """Write a report into the row; False when it has less than what is reserved."""
-    if report is None:
-        node.online = False
-        return True
-    if report.cpu_milli < node.cpu_reserved_milli or report.memory_mib < node.memory_reserved_mib:
-        return False
-    node.online, node.cpu_milli, node.memory_mib = True, report.cpu_milli, report.memory_mib
-    return True
