@@ -161,7 +161,7 @@ class EngineContract:
         bench.engine.submit(lease("a", "sleep 1"))
         running = await_state(bench, "a", AttemptState.RUNNING)
         assert running.started_at is not None
-        assert running.ended_at is running.exit_code is running.cause is None
+        assert (running.ended_at, running.exit_code, running.cause) == (None, None, None)
         ended = await_end(bench, "a")
         assert ended.started_at == running.started_at
         assert ended.ended_at is not None
@@ -227,7 +227,7 @@ class EngineContract:
         bench.engine.cancel("a", grace_seconds=10)
         ended = seen(bench, "a")
         assert (ended.state, ended.cause) == (AttemptState.ENDED, EndCause.CANCELLED)
-        assert ended.started_at is ended.exit_code is None
+        assert (ended.started_at, ended.exit_code) == (None, None)
         for n in range(2):
             bench.engine.cancel(f"full{n}", grace_seconds=0)
             await_end(bench, f"full{n}")

@@ -52,7 +52,7 @@ class EmbeddedBench:
 
     def close(self) -> None:
         """Stop whatever a test has left running."""
-        left = [key for key in (*self.engine._live, *self.engine._queue)]
+        left = [*self.engine._live, *self.engine._queue]
         for key in left:
             self.engine.cancel(key, grace_seconds=0)
         for key in left:

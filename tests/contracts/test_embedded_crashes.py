@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Self
 
 SUPERVISOR = """
 import json, sys, time
@@ -50,7 +51,7 @@ class Supervisor:
         self._command = [sys.executable, "-c", SUPERVISOR, str(folder), json.dumps(jobs)]
         self._process: subprocess.Popen[str] | None = None
 
-    def __enter__(self) -> Supervisor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
