@@ -95,10 +95,11 @@ class Held:
         return True
 
     def log(self, now: datetime) -> bytes:
+        last = min(now, self.ended_at or now)
         said: list[tuple[float, int, str]] = []
         for rank, script in enumerate(self.scripts):
             assert self.started_at is not None
-            until = (min(now, self.rank_end(script)) - self.started_at).total_seconds()
+            until = (min(last, self.rank_end(script)) - self.started_at).total_seconds()
             said += [(at, rank, text) for at, text in script.lines if at <= until]
         return "".join(text for _, _, text in sorted(said, key=lambda line: line[:2])).encode()
 

@@ -357,8 +357,8 @@ class LeaseProtocol(RuleBasedStateMachine):
     def come_to_rest(self) -> None:
         self.engine.away = self.engine.swallow = False
         self.engine.late_seconds = 0
-        for _ in range(120):
-            self.time_passes(10)
+        for _ in range(30):
+            self.time_passes(31)
             self.agent.step()
             for action in (dispatch.mark_silent, dispatch.place_queued, dispatch.settle):
                 self.run_platform(action, dies=False)
