@@ -425,6 +425,8 @@ def test_the_lease_protocol_starts_once_and_loses_nothing() -> None:
     run_state_machine_as_test(
         LeaseProtocol,
         settings=settings(
+            # Every step is a transaction of the real database: half as many stories as elsewhere.
+            max_examples=settings.default.max_examples // 2,
             stateful_step_count=40,
             # Shrinking a failure takes minutes here and a forty-step story can be read as it is.
             phases=(Phase.explicit, Phase.reuse, Phase.generate),
