@@ -63,65 +63,32 @@ class Killed(BaseException):
     """kill -9: nothing in the agent may catch it."""
 
 
+Death = tuple[str, int, int] | None
+"""Where an agent dies, the how-manieth time it comes there, and for how many seconds it is away."""
+PLACES = ["ask", "asked", "save", "saved", "submit", "submitted", "observe", "cancel", "cancelled"]
+DEATHS = st.none() | st.tuples(
+    st.sampled_from(PLACES), st.integers(1, 3), st.sampled_from([0, 1, 61, 200])
+)
+
+
 class Fate:
-    """Kills the agent at its n-th step: before or after a write, a question, a message."""
+    """Kills the agent before or after a write, a question to its engine, a message."""
 
     def __init__(self) -> None:
-        self.steps: int | None = None
+        self.death: Death = None
 
-    def step(self) -> None:
-        if self.steps is not None:
-            self.steps -= 1
-            if self.steps < 0:
+    def comes_to(self, place: str) -> None:
+        if self.death is not None and self.death[0] == place:
+            left = self.death[1] - 1
+            self.death = (place, left, self.death[2])
+            if not left:
                 raise Killed
 
     @contextmanager
-    def around(self) -> Any:
-        self.step()
+    def around(self, before: str, after: str) -> Any:
+        self.comes_to(before)
         yield
-        self.step()
-
-
-class MortalJournal(Journal):
-    """The real journal. Without fsync: a process is killed here, not the machine."""
-
-    def __init__(self, folder: Path, fate: Fate) -> None:
-        super().__init__(folder)
-        self._db.execute("pragma synchronous = off")
-        self._fate = fate
-
-    def save(self, attempts: Any, *, settled_at: datetime | None = None) -> None:
-        rows: list[Kept] = list(attempts)
-        if rows:
-            with self._fate.around():
-                super().save(rows, settled_at=settled_at)
-
-
-class MortalEngine:
-    """The agent's way to its engine, on which it may die."""
-
-    name = "memory"
-
-    def __init__(self, engine: MemoryEngine, fate: Fate) -> None:
-        self._engine, self._fate = engine, fate
-
-    def offers(self) -> Sequence[Offer]:
-        return self._engine.offers()
-
-    def submit(self, lease: Lease) -> None:
-        with self._fate.around():
-            self._engine.submit(lease)
-
-    def observe(self, keys: Sequence[str]) -> Sequence[Observation]:
-        self._fate.step()
-        return self._engine.observe(keys)
-
-    def cancel(self, key: str, *, grace_seconds: int) -> None:
-        with self._fate.around():
-            self._engine.cancel(key, grace_seconds=grace_seconds)
-
-    def read_log(self, key: str, *, offset: int, limit: int) -> bytes:
-        return self._engine.read_log(key, offset=offset, limit=limit)
+        self.comes_to(after)
 
 
 class Clock:
@@ -137,6 +104,56 @@ class Clock:
         return self.seconds
 
 
+class MortalJournal(Journal):
+    """The real journal. Without fsync: a process is killed here, not the machine."""
+
+    def __init__(self, folder: Path, fate: Fate) -> None:
+        super().__init__(folder)
+        self._db.execute("pragma synchronous = off")
+        self._fate = fate
+
+    def save(self, attempts: Any, *, settled_at: datetime | None = None) -> None:
+        rows: list[Kept] = list(attempts)
+        if rows:
+            with self._fate.around("save", "saved"):
+                super().save(rows, settled_at=settled_at)
+
+
+class MortalEngine:
+    """The agent's way to its engine, on which it may die.
+
+    Args:
+        deadlines: until when this boot of the agent was allowed to start each attempt.
+    """
+
+    name = "memory"
+
+    def __init__(
+        self, engine: MemoryEngine, fate: Fate, clock: Clock, deadlines: dict[str, float]
+    ) -> None:
+        self._engine, self._fate = engine, fate
+        self._clock, self._deadlines = clock, deadlines
+
+    def offers(self) -> Sequence[Offer]:
+        return self._engine.offers()
+
+    def submit(self, lease: Lease) -> None:
+        assert self._clock.monotonic() < self._deadlines[lease.attempt], "started too late"
+        with self._fate.around("submit", "submitted"):
+            self._engine.submit(lease)
+
+    def observe(self, keys: Sequence[str]) -> Sequence[Observation]:
+        self._fate.comes_to("observe")
+        return self._engine.observe(keys)
+
+    def cancel(self, key: str, *, grace_seconds: int) -> None:
+        with self._fate.around("cancel", "cancelled"):
+            self._engine.cancel(key, grace_seconds=grace_seconds)
+
+    def read_log(self, key: str, *, offset: int, limit: int) -> bytes:
+        return self._engine.read_log(key, offset=offset, limit=limit)
+
+
 class FaultyNetwork:
     """Carries a sync to the platform, or loses it, or its answer, or brings an old one."""
 
@@ -145,9 +162,10 @@ class FaultyNetwork:
         self.fault = "none"
         self.questions: list[Any] = []
         self.answers: list[Any] = []
+        self.deadlines: dict[str, float] = {}
 
     def sync(self, request: SyncRequest) -> SyncResponse:
-        self._fate.step()
+        self._fate.comes_to("ask")
         if self.fault == "request lost":
             raise PlatformUnreachable("platform", self.fault)
         self.questions.append(encode(request))
@@ -156,11 +174,14 @@ class FaultyNetwork:
             if self.fault == "platform killed":
                 transaction.set_rollback(True)
                 self.answers.pop()
-        self._fate.step()
+        self._fate.comes_to("asked")
         if self.fault in ("platform killed", "answer lost"):
             raise PlatformUnreachable("platform", self.fault)
         old = self.fault == "old answer"
-        return decode(SyncResponse, self.answers[len(self.answers) // 2 if old else -1])
+        answer = decode(SyncResponse, self.answers[len(self.answers) // 2 if old else -1])
+        for lease in answer.leases:
+            self.deadlines[lease.attempt] = self._clock.monotonic() + lease.start_within_seconds
+        return answer
 
     def deliver(self, index: int) -> None:
         """Let the platform hear a message, for the first time or again, past its envelope."""
@@ -191,6 +212,7 @@ class LeaseProtocol(RuleBasedStateMachine):
         self.clock, self.fate = Clock(), Fate()
         self.jobs = 0
         self.folder_lost = False
+        self.fenced: set[str] = set()
 
     @initialize()
     def a_small_world(self) -> None:
@@ -204,28 +226,38 @@ class LeaseProtocol(RuleBasedStateMachine):
         self.start_agent()
 
     def start_agent(self) -> None:
-        self.fate.steps = None
+        self.fate.death = None
+        self.network.deadlines.clear()
         self.journal = MortalJournal(self.folder, self.fate)
         self.agent = Agent(
             self.folder,
-            MortalEngine(self.engine, self.fate),
+            MortalEngine(self.engine, self.fate, self.clock, self.network.deadlines),
             self.network,
             self.clock.now,
             self.clock.monotonic,
             journal=self.journal,
         )
 
-    def run_agent(self, dies_after: int | None, what: Any) -> None:
+    def run_agent(self, death: Death, what: Any) -> None:
         """Let the agent do something; if it dies of it, the next one starts on its folder."""
-        self.fate.steps = dies_after
+        self.fate.death = death
         try:
             what()
         except PlatformUnreachable:
             pass
         except Killed:
+            assert death is not None
             self.journal.close()
+            self.time_passes(death[2])
             self.start_agent()
-        self.fate.steps = None
+        self.fate.death = None
+        # What is fenced before the engine knew it may never begin, whatever arrives later.
+        coming = {lease.engine_key for _, lease in self.engine._late}
+        self.fenced |= {
+            kept.engine_key
+            for kept in self.agent._book
+            if kept.fenced and kept.engine_key not in {*self.engine.keys, *coming}
+        }
 
     def run_platform(self, what: Any, *, dies: bool) -> None:
         """An action of the platform, or one that was killed before it committed."""
@@ -295,16 +327,16 @@ class LeaseProtocol(RuleBasedStateMachine):
         fault=st.sampled_from(
             ["none", "none", "request lost", "platform killed", "answer lost", "old answer"]
         ),
-        dies_after=st.none() | st.integers(0, 12),
+        death=DEATHS,
     )
-    def sync(self, fault: str, dies_after: int | None) -> None:
+    def sync(self, fault: str, death: Death) -> None:
         self.network.fault = fault
-        self.run_agent(dies_after, self.agent.step)
+        self.run_agent(death, self.agent.step)
         self.network.fault = "none"
 
-    @rule(dies_after=st.none() | st.integers(0, 6))
-    def look(self, dies_after: int | None) -> None:
-        self.run_agent(dies_after, self.agent.look)
+    @rule(death=DEATHS)
+    def look(self, death: Death) -> None:
+        self.run_agent(death, self.agent.look)
 
     @rule(
         away=st.sampled_from([False, False, True]),
@@ -326,6 +358,7 @@ class LeaseProtocol(RuleBasedStateMachine):
         self.folder_lost = True
         self.journal.close()
         shutil.rmtree(self.folder)
+        self.fenced.clear()
         # What was answered to the earlier agent does not reach the new one: it has its own key.
         self.network.answers.clear()
         self.start_agent()
@@ -339,6 +372,7 @@ class LeaseProtocol(RuleBasedStateMachine):
         assert all(n == 1 for n in self.engine.starts.values()), self.engine.starts
         per_job = Counter(self.engine.keys[key].lease.job for key in self.engine.starts)
         assert all(n == 1 for n in per_job.values()), per_job
+        assert not self.fenced & set(self.engine.starts), "a fenced attempt was started"
 
     def teardown(self) -> None:
         """The faults stop: everything comes to its end."""

@@ -38,6 +38,8 @@ log = structlog.get_logger(__name__)
 
 MAX_REPORTS = 300
 """Per round; the rest follows in the next."""
+LONGEST_INTERVAL_MS = 300_000
+"""Whatever the platform says: an agent that sleeps for days by a slip could not be told otherwise."""
 OFFERS_AGAIN_SECONDS = 900
 FORGET_SECONDS = 600
 FORGET_AT_ONCE = 500
@@ -191,7 +193,7 @@ class Agent:
     # ── what the platform answers ─────────────────────────────────────────────────────────────
 
     def _apply(self, response: SyncResponse, sent: float) -> None:
-        self.interval_ms = max(100, response.interval_ms)
+        self.interval_ms = min(max(100, response.interval_ms), LONGEST_INTERVAL_MS)
         self.usage_interval_ms = max(1_000, response.usage_interval_ms)
         for ask in response.asks:
             self._take_ask(ask)

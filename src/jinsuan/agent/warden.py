@@ -171,7 +171,9 @@ class Warden:
             self._engine.submit(attempt.lease)
         except EngineUnreachable as error:
             log.warning("engine.submit_unknown", attempt=attempt.attempt, problem=error.explain())
-            attempt.unknown_since = None  # it may arrive late: what was not known before says nothing
+            attempt.unknown_since = (
+                None  # it may arrive late: what was not known before says nothing
+            )
             return False
         except EngineRefused as error:
             attempt.end(EndCause.ENGINE_REFUSED, message=error.problem)
