@@ -224,6 +224,8 @@ class LeaseProtocol(RuleBasedStateMachine):
         ]
         self.engine = MemoryEngine(nodes, now=self.clock.now, cluster="main")
         self.start_agent()
+        self.order(cards=1, nodes=1, seconds=40, code=0, stubborn=False)
+        self.run_platform(dispatch.place_queued, dies=False)
 
     def start_agent(self) -> None:
         self.fate.death = None
@@ -299,22 +301,17 @@ class LeaseProtocol(RuleBasedStateMachine):
 
     # ── what the platform does ────────────────────────────────────────────────────────────────
 
-    @rule(dies=st.sampled_from([False, False, True]))
-    def place(self, dies: bool) -> None:
-        self.run_platform(dispatch.place_queued, dies=dies)
+    @rule(
+        what=st.sampled_from(["place_queued", "mark_silent", "settle"]),
+        dies=st.sampled_from([False, False, True]),
+    )
+    def the_platform_works(self, what: str, dies: bool) -> None:
+        self.run_platform(getattr(dispatch, what), dies=dies)
 
-    @rule(dies=st.sampled_from([False, False, True]))
-    def watch(self, dies: bool) -> None:
-        self.run_platform(dispatch.mark_silent, dies=dies)
-
-    @rule(dies=st.sampled_from([False, False, True]))
-    def settle(self, dies: bool) -> None:
-        self.run_platform(dispatch.settle, dies=dies)
-
-    @rule()
-    def all_goes_well_for_a_moment(self) -> None:
+    @rule(death=DEATHS)
+    def a_round_of_both(self, death: Death) -> None:
         self.run_platform(dispatch.place_queued, dies=False)
-        self.sync("none", None)
+        self.sync("none", death)
 
     @precondition(lambda self: self.network.questions)
     @rule(data=st.data())
@@ -334,7 +331,7 @@ class LeaseProtocol(RuleBasedStateMachine):
         self.run_agent(death, self.agent.step)
         self.network.fault = "none"
 
-    @rule(death=DEATHS)
+    @rule(death=st.none())
     def look(self, death: Death) -> None:
         self.run_agent(death, self.agent.look)
 
