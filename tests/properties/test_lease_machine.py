@@ -66,6 +66,11 @@ class Killed(BaseException):
 Death = tuple[str, int, int] | None
 """Where an agent dies, the how-manieth time it comes there, and for how many seconds it is away."""
 PLACES = ["ask", "asked", "save", "saved", "submit", "submitted", "observe", "cancel", "cancelled"]
+FAULTS = st.sampled_from(
+    ["none", "none", "none", "request lost", "platform killed", "answer lost", "old answer"]
+)
+MOODS = st.sampled_from(["fine", "fine", "fine", "away", "swallows", "late"])
+"""The engine does not answer, takes work without saying so, or takes it only after a while."""
 DEATHS = st.none() | st.tuples(
     st.sampled_from(PLACES), st.integers(1, 3), st.sampled_from([0, 1, 61, 200])
 )
@@ -204,6 +209,9 @@ class FaultyNetwork:
 class LeaseProtocol(RuleBasedStateMachine):
     """A tenant orders, the platform places, one agent syncs, and everything goes wrong."""
 
+    world: World
+    """Made once for all stories; what a story does to it is rolled back."""
+
     def __init__(self) -> None:
         super().__init__()
         self.transaction = transaction.atomic()
@@ -216,7 +224,6 @@ class LeaseProtocol(RuleBasedStateMachine):
 
     @initialize()
     def a_small_world(self) -> None:
-        self.world = make_world(now=self.clock.now(), nodes=NODES, cards=CARDS)
         self.network = FaultyNetwork(self.clock, self.world, self.fate)
         nodes = [
             VirtualNode(name=f"n{i}", model="T4", cards=CARDS, cpu_milli=64_000, memory_mib=2**18)
@@ -294,6 +301,11 @@ class LeaseProtocol(RuleBasedStateMachine):
             which = data.draw(st.integers(0, len(live) - 1))
             self.world.cancel(live[which], now=self.clock.now())
 
+    def cancel_first(self) -> None:
+        first = Job.objects.earliest("submitted_at", "id")
+        if first.state not in (JobState.ENDED, JobState.SETTLED):
+            self.world.cancel(first.id, now=self.clock.now())
+
     @rule(seconds=st.sampled_from([1, 5, 31, 61, 200]))
     def time_passes(self, seconds: int) -> None:
         self.clock.seconds += seconds
@@ -308,10 +320,10 @@ class LeaseProtocol(RuleBasedStateMachine):
     def the_platform_works(self, what: str, dies: bool) -> None:
         self.run_platform(getattr(dispatch, what), dies=dies)
 
-    @rule(death=DEATHS)
-    def a_round_of_both(self, death: Death) -> None:
+    @rule(mood=MOODS, death=DEATHS)
+    def a_round_of_both(self, mood: str, death: Death) -> None:
         self.run_platform(dispatch.place_queued, dies=False)
-        self.sync("none", death)
+        self.sync("none", mood, death)
 
     @precondition(lambda self: self.network.questions)
     @rule(data=st.data())
@@ -320,28 +332,22 @@ class LeaseProtocol(RuleBasedStateMachine):
 
     # ── what the agent and its engine do ──────────────────────────────────────────────────────
 
-    @rule(
-        fault=st.sampled_from(
-            ["none", "none", "request lost", "platform killed", "answer lost", "old answer"]
-        ),
-        death=DEATHS,
-    )
-    def sync(self, fault: str, death: Death) -> None:
+    @rule(fault=FAULTS, mood=MOODS, death=DEATHS)
+    def sync(self, fault: str, mood: str, death: Death) -> None:
         self.network.fault = fault
-        self.run_agent(death, self.agent.step)
+        self.with_engine(mood, death, self.agent.step)
         self.network.fault = "none"
 
-    @rule(death=st.none())
-    def look(self, death: Death) -> None:
-        self.run_agent(death, self.agent.look)
+    @rule(mood=MOODS, death=DEATHS)
+    def look(self, mood: str, death: Death) -> None:
+        self.with_engine(mood, death, self.agent.look)
 
-    @rule(
-        away=st.sampled_from([False, False, True]),
-        swallow=st.booleans(),
-        late=st.sampled_from([0, 0, 1, LATE_SECONDS]),
-    )
-    def the_engine_comes_and_goes(self, away: bool, swallow: bool, late: int) -> None:
-        self.engine.away, self.engine.swallow, self.engine.late_seconds = away, swallow, late
+    def with_engine(self, mood: str, death: Death, what: Any) -> None:
+        self.engine.away, self.engine.swallow = mood == "away", mood == "swallows"
+        self.engine.late_seconds = LATE_SECONDS if mood == "late" else 0
+        self.run_agent(death, what)
+        self.engine.away = self.engine.swallow = False
+        self.engine.late_seconds = 0
 
     @precondition(lambda self: self.engine.running())
     @rule(data=st.data())
@@ -386,17 +392,17 @@ class LeaseProtocol(RuleBasedStateMachine):
             self.transaction.__exit__(None, None, None)
 
     def come_to_rest(self) -> None:
-        self.engine.away = self.engine.swallow = False
-        self.engine.late_seconds = 0
         for _ in range(30):
             self.time_passes(31)
             self.agent.step()
-            for action in (dispatch.mark_silent, dispatch.place_queued, dispatch.settle):
-                self.run_platform(action, dies=False)
-            if not Job.objects.exclude(state=JobState.SETTLED).exists() and not len(
-                self.agent._book
-            ):
+            states = set(Job.objects.values_list("state", flat=True).distinct())
+            if states <= {JobState.SETTLED} and not len(self.agent._book):
                 return
+            self.run_platform(dispatch.mark_silent, dies=False)
+            if JobState.QUEUED in states:
+                self.run_platform(dispatch.place_queued, dies=False)
+            if JobState.ENDED in states:
+                self.run_platform(dispatch.settle, dies=False)
         jobs = list(Job.objects.exclude(state=JobState.SETTLED).values_list("state", "why"))
         live = list(Attempt.objects.exclude(state="ended").values_list("state", "reported_at"))
         raise AssertionError((jobs, live, list(self.agent._book)))
@@ -453,14 +459,72 @@ def cost(attempt: Attempt, seconds: int) -> Money:
 
 @pytest.mark.django_db
 def test_the_lease_protocol_starts_once_and_loses_nothing() -> None:
+    LeaseProtocol.world = make_world(now=START, nodes=NODES, cards=CARDS)
     run_state_machine_as_test(
         LeaseProtocol,
         settings=settings(
-            # Every step is a transaction of the real database: half as many stories as elsewhere.
-            max_examples=settings.default.max_examples // 2,
-            stateful_step_count=40,
-            # Shrinking a failure takes minutes here and a forty-step story can be read as it is.
+            # Every step is a transaction of the real database: fewer stories than elsewhere.
+            max_examples=settings.default.max_examples * 2 // 5,
+            stateful_step_count=25,
+            # Shrinking a failure takes minutes here and a story of 25 steps can be read as it is.
             phases=(Phase.explicit, Phase.reuse, Phase.generate),
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+Steps = Sequence[tuple[str, dict[str, Any]]]
+ROUND: tuple[str, dict[str, Any]] = (
+    "a_round_of_both",
+    {"mood": "fine", "death": None},
+)
+
+
+def tell(steps: Steps) -> None:
+    """Tell one story from the beginning to its end."""
+    story = LeaseProtocol()
+    story.a_small_world()
+    try:
+        for name, values in steps:
+            getattr(story, name)(**values)
+            story.nothing_starts_twice()
+    finally:
+        story.teardown()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("place", PLACES)
+def test_a_crash_at_each_step_of_each_round(place: str) -> None:
+    """Dead for a moment, and dead for longer than a lease, in the round that brings the lease, in
+    the one that tells of the run, and in the one that stops it."""
+    LeaseProtocol.world = make_world(now=START, nodes=NODES, cards=CARDS)
+
+    def death(times: int, seconds: int) -> tuple[str, dict[str, Any]]:
+        return ("a_round_of_both", {"mood": "fine", "death": (place, times, seconds)})
+
+    tell([death(1, 61), ROUND, ROUND])
+    tell([death(2, 0), ROUND])
+    tell([ROUND, ("time_passes", {"seconds": 5}), death(1, 61), ROUND])
+    tell([ROUND, ROUND, ("cancel_first", {}), death(1, 0), ROUND])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("mood", ["away", "swallows", "late"])
+@pytest.mark.parametrize("fault", ["answer lost", "platform killed", "old answer"])
+def test_what_was_asked_about_is_fenced_whatever_the_engine_and_the_network_do(
+    mood: str, fault: str
+) -> None:
+    """The tenant stops a job whose lease has not been answered: the platform asks, and the attempt
+    must not begin although its lease still runs."""
+    LeaseProtocol.world = make_world(now=START, nodes=NODES, cards=CARDS)
+    for again in ("none", fault):
+        tell(
+            [
+                ("sync", {"fault": "none", "mood": mood, "death": None}),
+                ("cancel_first", {}),
+                ("sync", {"fault": "none", "mood": "away", "death": None}),
+                ("sync", {"fault": again, "mood": "fine", "death": None}),
+                ("time_passes", {"seconds": 5}),
+                ("sync", {"fault": fault, "mood": "fine", "death": None}),
+            ]
+        )
