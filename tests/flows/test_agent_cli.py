@@ -117,6 +117,16 @@ def test_from_an_empty_folder_to_a_checked_agent(
     assert load_config(folder).nodes[0].cards == 4, "a second enrolment keeps the configuration"
 
 
+def test_a_code_from_the_command_line_enrols(
+    world: World, platform: str, jinsuan: Jinsuan, tmp_path: Path
+) -> None:
+    status, code = jinsuan("code", "T01")
+    assert status == 0
+    where = ("enrol", str(tmp_path / "a"), "--server", platform, "--centre", "T01")
+    assert jinsuan(*where, said=code)[0] == 0
+    assert jinsuan("code", "T99")[0] == 2
+
+
 def test_a_refused_code_leaves_the_old_key_in_its_place(
     world: World, platform: str, jinsuan: Jinsuan, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""`jinsuan agent …`: the centre's side. Needs no Django and no database."""
+"""`jinsuan agent …`: the centre's side. Needs no Django and no database, but for `agent code`."""
 
 from __future__ import annotations
 
@@ -63,6 +63,26 @@ def enrol(
     exchange(server, asked.strip(), centre, key=key, agent_version=agent_version())
     save_key(folder, key)
     typer.echo(f"✓ 中心 {centre} 已登记。接着运行：jinsuan agent check {folder}")
+
+
+@app.command("code")
+def issue_code(
+    centre: Annotated[str, typer.Argument(help="算力中心代码，如 C01")],
+) -> None:
+    """签发一次性接入码。在平台的机器上、由平台运营方运行；只显示这一次，24 小时内有效。"""
+    from jinsuan.entrypoints.site.boot import boot
+
+    boot()
+    from jinsuan.entrypoints import clock
+    from jinsuan.kernel.errors import NotFound
+    from jinsuan.kernel.ref import Actor
+    from jinsuan.registry.actions.agents import issue_enrolment_code
+    from jinsuan.registry.queries import centre_id
+
+    found = centre_id(centre)
+    if found is None:
+        raise NotFound("算力中心", centre[:60])
+    typer.echo(issue_enrolment_code(found, actor=Actor.system("cli"), now=clock.now()))
 
 
 @app.command()
