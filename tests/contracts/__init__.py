@@ -2,4 +2,4 @@
 
 import pytest
 
-pytest.register_assert_rewrite("tests.contracts.engine")
+pytest.register_assert_rewrite("tests.contracts.bench", "tests.contracts.engine")

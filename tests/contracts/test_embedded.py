@@ -13,10 +13,9 @@ import pytest
 from jinsuan.agent.engines.embedded import EmbeddedEngine
 from jinsuan.agent.engines.errors import EngineRefused, EngineUnreachable
 from jinsuan.protocol.states import AttemptState, EndCause
-from tests.contracts.engine import (
+from tests.contracts.bench import (
     CLUSTER,
     NODES,
-    EngineContract,
     await_end,
     await_output,
     await_state,
@@ -25,6 +24,7 @@ from tests.contracts.engine import (
     output,
     seen,
 )
+from tests.contracts.engine import EngineContract
 
 
 class EmbeddedBench:

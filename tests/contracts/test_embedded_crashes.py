@@ -21,7 +21,7 @@ import json, sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 from jinsuan.agent.engines.embedded import EmbeddedEngine
-from tests.contracts.engine import CLUSTER, NODES, lease
+from tests.contracts.bench import CLUSTER, NODES, lease
 
 folder, jobs = Path(sys.argv[1]), json.loads(sys.argv[2])
 engine = EmbeddedEngine(

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.contracts.engine import CLUSTER, NODES, EngineContract
+from tests.contracts.bench import CLUSTER, NODES
+from tests.contracts.engine import EngineContract
 from tests.contracts.memory import MemoryEngine
 
 

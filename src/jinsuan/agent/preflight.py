@@ -22,8 +22,8 @@ from jinsuan.kernel.errors import DomainError
 from jinsuan.protocol.messages import PROTOCOL_VERSION, SyncRequest
 
 REMOTE = frozenset(
-    ("9p", "afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "gpfs", "lustre")
-    + ("nfs", "nfs4", "smb3", "smbfs")
+    {"9p", "afs", "beegfs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "gpfs", "lustre", "nfs"}
+    | {"nfs4", "smb3", "smbfs"}
 )
 """File systems on which locks and the order of writes are not this machine's alone."""
 ROOM_MIB = 1024
