@@ -38,6 +38,8 @@ log = structlog.get_logger(__name__)
 
 MAX_REPORTS = 300
 """Per round; the rest follows in the next."""
+LONGEST_INTERVAL_MS = 300_000
+"""Whatever the platform says: an agent that sleeps for days by a slip could not be told otherwise."""
 OFFERS_AGAIN_SECONDS = 900
 FORGET_SECONDS = 600
 FORGET_AT_ONCE = 500
@@ -89,6 +91,7 @@ class Agent:
             engine, self._book, monotonic=monotonic, settle_seconds=settle_seconds
         )
         self._told: tuple[Offer, ...] | None = None
+        self._models: dict[str, str | None] = {}
         self._told_at = self._forgot_at = monotonic()
         self.interval_ms, self.usage_interval_ms = 2_000, 60_000
 
@@ -143,13 +146,21 @@ class Agent:
         self._book.flush()
 
     def _request(self) -> SyncRequest:
+        offers = self._offers()
         return SyncRequest(
             protocol=PROTOCOL_VERSION,
             agent_version=self._version,
             reports=self._reports(),
             logs=self._logs.chunks(self._book),
-            offers=self._offers(),
+            offers=offers,
         )
+
+    def _model(self, attempt: Attempt) -> str | None:
+        """The card model it uses; its node tells when the lease is lost with an earlier folder."""
+        if attempt.lease is not None:
+            return attempt.lease.work.model
+        nodes = (share.node for share in attempt.allocation if share.cards)
+        return next((self._models.get(node) for node in nodes), None)
 
     def _reports(self) -> tuple[AttemptReport, ...]:
         seen_at = self._warden.seen_at
@@ -162,7 +173,7 @@ class Agent:
             if attempt.report is None:
                 if seen_at is None and not attempt.ended:
                     continue  # after a start the engine is asked before anything is said
-                attempt.tell(seen_at=seen_at or self._now())
+                attempt.tell(seen_at=seen_at or self._now(), model=self._model(attempt))
                 self._book.note(attempt)
             assert attempt.report is not None
             reports.append(attempt.report)
@@ -175,13 +186,14 @@ class Agent:
         except (EngineUnreachable, EngineRefused) as error:
             log.warning("engine.no_offers", problem=error.explain())
             return None
+        self._models = {node.name: node.model for offer in offers for node in offer.nodes}
         again = self._monotonic() - self._told_at > OFFERS_AGAIN_SECONDS
         return offers if again or offers != self._told else None
 
     # ── what the platform answers ─────────────────────────────────────────────────────────────
 
     def _apply(self, response: SyncResponse, sent: float) -> None:
-        self.interval_ms = max(100, response.interval_ms)
+        self.interval_ms = min(max(100, response.interval_ms), LONGEST_INTERVAL_MS)
         self.usage_interval_ms = max(1_000, response.usage_interval_ms)
         for ask in response.asks:
             self._take_ask(ask)
@@ -211,8 +223,13 @@ class Agent:
         """Fence it, then find out; the answer follows in the next report."""
         attempt = self._book.find(ask.attempt)
         if attempt is None:
+            # An earlier agent, whose folder is lost, may have handed it over a moment ago.
             attempt = Attempt(
-                attempt=ask.attempt, job="", fencing=ask.fencing, engine_key=ask.engine_key
+                attempt=ask.attempt,
+                job="",
+                fencing=ask.fencing,
+                engine_key=ask.engine_key,
+                handed=True,
             )
             self._book.add(attempt)
         if ask.fencing < attempt.fencing:

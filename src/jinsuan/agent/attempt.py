@@ -123,19 +123,20 @@ class Attempt:
         self.touch()
         return True
 
-    def tell(self, *, seen_at: datetime) -> AttemptReport:
+    def tell(self, *, seen_at: datetime, model: str | None) -> AttemptReport:
         """The report of the present revision; the same one until there is something new.
 
         Args:
             seen_at: when the engine was last asked: use is counted until then, never beyond what
                 is known to have run.
+            model: of the cards it holds; None when it holds none.
         """
         if self.report is None:
             usage: tuple[UsageReading, ...] = ()
             if self.started_at is not None:
                 usage = readings(
                     self.allocation,
-                    None if self.lease is None else self.lease.work.model,
+                    model,
                     started_at=self.started_at,
                     until=self.ended_at or seen_at,
                     before=self.used,

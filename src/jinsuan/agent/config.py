@@ -111,6 +111,15 @@ def _nodes(path: Path, raw: Any) -> tuple[VirtualNode, ...]:
     return nodes
 
 
+def read_nodes(path: Path) -> tuple[VirtualNode, ...]:
+    """Read a table of nodes from a CSV file.
+
+    Raises:
+        ConfigUnusable: the first row that cannot be used, with its number.
+    """
+    return _nodes(path, _table(path))
+
+
 def _table(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -163,17 +172,27 @@ def write_config(
     job_user: str = "nobody",
     nodes: Sequence[VirtualNode] = (),
 ) -> Path:
-    """Write a first `agent.toml`, and `nodes.csv` when nodes are given. Overwrites both."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a first `agent.toml`, and `nodes.csv` when nodes are given. Overwrites both.
+
+    Raises:
+        ConfigUnusable, ServerNotSecure: a value cannot be used; nothing was written.
+    """
+    path = folder / FILE
     words = {"server": checked_server(server), "centre": centre, "engine": "embedded"}
     words |= {"cluster": cluster, "job_user": job_user}
+    for key in ("centre", "cluster", "job_user"):
+        if not _WORD.fullmatch(words[key]):
+            raise ConfigUnusable(str(path), f"{key} 应为字母、数字、点、横线，至多 60 个字符")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigUnusable(str(folder), f"不能建这个文件夹（{error.strerror}）") from None
     if nodes:
         with (folder / "nodes.csv").open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file, lineterminator="\n")
             rows.writerow(_COLUMNS)
             rows.writerows((n.name, n.model, n.cards, n.cpu_milli, n.memory_mib) for n in nodes)
         words["nodes"] = "nodes.csv"
-    path = folder / FILE
     # All values are plain words or an address: a TOML basic string needs no more than quotes.
     assert not any(set('"\\\n') & set(word) for word in words.values()), words
     path.write_text("".join(f'{k} = "{v}"\n' for k, v in words.items()), encoding="utf-8")

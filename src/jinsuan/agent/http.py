@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -24,6 +25,7 @@ SYNC = "/agent/v1/sync"
 ENROL = "/agent/v1/enrol"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 TIMEOUT = httpx.Timeout(30, connect=10)
+_ADDRESS = re.compile(r"[!#-\[\]-~]+")
 ASK_AGAIN = frozenset({408, 425, 429})
 MAX_SHOWN = 500
 """How much of a stranger's answer an error repeats."""
@@ -35,9 +37,15 @@ def checked_server(server: str) -> str:
     Raises:
         ServerNotSecure: neither https nor this very machine, or not an address at all.
     """
-    parts = urlsplit(server.strip())
+    try:
+        httpx.URL(server.strip())
+        parts = urlsplit(server.strip())
+        asked = parts.query or parts.fragment or parts.username or parts.port == 0
+    except (ValueError, httpx.InvalidURL):
+        raise ServerNotSecure(server[:200]) from None
     secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
-    if not secure or not parts.hostname or parts.query or parts.fragment or parts.username:
+    # Spaces, quotes and line breaks belong neither in a request line nor in agent.toml.
+    if not secure or not parts.hostname or asked or not _ADDRESS.fullmatch(server.strip()):
         raise ServerNotSecure(server[:200])
     return server.strip().rstrip("/")
 

@@ -8,8 +8,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from importlib import metadata
 
@@ -44,18 +44,18 @@ class Alarm:
     """Sleep that a signal ends: a finished child wakes the agent, SIGTERM and SIGINT stop it.
 
     Args:
-        signals: one alarm of a process hears them; the others end by `stop` and the time.
+        signals: whether this one hears them; one alarm of a process can, made in its main thread.
+            Without them only `stop` and the time end a sleep.
     """
 
-    def __init__(self, *, signals: bool = True) -> None:
+    def __init__(self, *, signals: bool = False) -> None:
         self.stopped = False
         self._ours, self._theirs = socket.socketpair()
         for end in (self._ours, self._theirs):
             end.setblocking(False)
         self._before: dict[int, object] = {}
         self._fd_before = -1
-        # Outside the main thread Python sees no signals.
-        if signals and threading.current_thread() is threading.main_thread():
+        if signals:
             self._fd_before = signal.set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._before[number] = signal.signal(number, self._on_stop)
@@ -107,6 +107,27 @@ class Pace:
         return longest * (0.5 + 0.5 * self._chance())
 
 
+def boot_seconds() -> float:
+    """Seconds that never jump and go on while the machine sleeps: a lease does not wait for it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def open_engine(config: AgentConfig, *, now: Callable[[], datetime]) -> EmbeddedEngine:
+    """The engine that a configuration names.
+
+    Raises:
+        EngineUnreachable, EngineRefused: it cannot be used.
+    """
+    return EmbeddedEngine(
+        config.folder / "engine",
+        config.nodes,
+        now=now,
+        cluster=config.cluster,
+        job_user=config.job_user,
+        images=config.images,
+    )
+
+
 def run_agent(
     config: AgentConfig,
     *,
@@ -122,39 +143,66 @@ def run_agent(
     Raises:
         NotEnrolled, KeyExposed, StateInUse, EngineUnreachable, EngineRefused: it cannot begin.
     """
-    key = load_key(config.folder)
-    alarm = alarm or Alarm()
-    journal = Journal(config.folder)
-    engine = EmbeddedEngine(
-        config.folder / "engine",
-        config.nodes,
-        now=now,
-        cluster=config.cluster,
-        job_user=config.job_user,
-        images=config.images,
-    )
-    transport = HttpTransport(
-        server=config.server, centre=config.centre, key=key, boot=journal.boot, now=now
-    )
-    agent = Agent(
-        config.folder,
-        engine,
-        transport,
-        now,
-        time.monotonic,
-        agent_version=agent_version(),
-        keep_seconds=config.keep_log_days * 86_400,
-        journal=journal,
-    )
-    log.info("agent.started", centre=config.centre, server=config.server, boot=journal.boot)
-    try:
+    with ExitStack() as closing:
+        key = load_key(config.folder)
+        alarm = alarm or Alarm(signals=True)
+        closing.callback(alarm.close)
+        journal = Journal(config.folder)
+        closing.callback(journal.close)
+        engine = open_engine(config, now=now)
+        closing.callback(engine.close)
+        transport = HttpTransport(
+            server=config.server, centre=config.centre, key=key, boot=journal.boot, now=now
+        )
+        closing.callback(transport.close)
+        agent = Agent(
+            config.folder,
+            engine,
+            transport,
+            now,
+            boot_seconds,
+            agent_version=agent_version(),
+            keep_seconds=config.keep_log_days * 86_400,
+            journal=journal,
+        )
+        log.info("agent.started", centre=config.centre, server=config.server, boot=journal.boot)
+        closing.callback(log.info, "agent.stopped", centre=config.centre)
         serve(agent, alarm)
-    finally:
-        log.info("agent.stopped", centre=config.centre)
-        transport.close()
-        engine.close()
-        agent.close()
-        alarm.close()
+
+
+def run_agents(configs: Sequence[AgentConfig], *, now: Callable[[], datetime]) -> None:
+    """Serve several centres from one process, all or none.
+
+    When one agent cannot begin or dies, the others are stopped too and its error is raised: a
+    process that serves half of its centres looks healthy to whoever watches it. Jobs go on.
+
+    Raises:
+        What `run_agent` raises, for the first agent that ended with an error.
+    """
+    alarms = [Alarm(signals=number == 0) for number in range(len(configs))]
+    errors: list[BaseException] = []
+
+    def one(config: AgentConfig, alarm: Alarm) -> None:
+        try:
+            run_agent(config, now=now, alarm=alarm)
+        except BaseException as error:  # noqa: BLE001 - raised below, in the main thread
+            errors.append(error)
+            log.error("agent.died", centre=config.centre, problem=str(error))  # noqa: TRY400
+        finally:
+            for each in alarms:
+                each.stop()
+
+    threads = [
+        threading.Thread(target=one, args=pair, name=pair[0].centre)
+        for pair in zip(configs[1:], alarms[1:], strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    one(configs[0], alarms[0])
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
 
 
 def serve(agent: Agent, alarm: Alarm, pace: Pace | None = None) -> None:

@@ -171,6 +171,8 @@ class Warden:
             self._engine.submit(attempt.lease)
         except EngineUnreachable as error:
             log.warning("engine.submit_unknown", attempt=attempt.attempt, problem=error.explain())
+            # It may still arrive: that the key was unknown before it was sent says nothing.
+            attempt.unknown_since = None
             return False
         except EngineRefused as error:
             attempt.end(EndCause.ENGINE_REFUSED, message=error.problem)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -41,6 +41,8 @@ MAX_LOG_BYTES = 16 * 1024 * 1024
 """Per attempt; what comes beyond it is acknowledged and dropped, so the agent moves on."""
 GRACE_SECONDS = 15
 MAX_LEASES_PER_SYNC = 200
+QUIET = timedelta(minutes=5)
+"""An agent speaks, but not of an attempt that it took over: its memory may be gone, so it is asked."""
 
 
 def agent_actor(centre_code: str) -> Actor:
@@ -235,10 +237,15 @@ def _to_tell(
     centre: UUID, now: datetime
 ) -> tuple[tuple[Lease, ...], tuple[Cancel, ...], tuple[Ask, ...]]:
     """What this centre has to hear: leases it has not answered, stops, and questions."""
+    quiet_since = now - QUIET
     rows = (
         Attempt.objects.filter(cluster__centre=centre)
         .exclude(state=AttemptState.ENDED)
-        .filter(Q(state__in=[AttemptState.LEASED, AttemptState.UNREACHABLE]) | ~Q(stop_reason=""))
+        .filter(
+            Q(state__in=[AttemptState.LEASED, AttemptState.UNREACHABLE])
+            | ~Q(stop_reason="")
+            | Q(reported_at__lt=quiet_since)
+        )
         .select_related("cluster")
         .order_by("leased_at", "id")[:MAX_LEASES_PER_SYNC]
     )
@@ -251,7 +258,9 @@ def _to_tell(
         if row.state == AttemptState.LEASED and not row.stop_reason:
             if seconds > 0:
                 leases.append(_lease(row, name, seconds))
-        elif row.state in (AttemptState.LEASED, AttemptState.UNREACHABLE):
+            continue
+        quiet = row.reported_at is not None and row.reported_at < quiet_since
+        if quiet or row.state in (AttemptState.LEASED, AttemptState.UNREACHABLE):
             # Nobody knows whether it began, so it is asked about, never sent elsewhere.
             asks.append(Ask(attempt=name, fencing=row.number, engine_key=row.engine_key))
         else:

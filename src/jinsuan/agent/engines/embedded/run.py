@@ -10,6 +10,7 @@ from jinsuan.protocol.states import AttemptState, EndCause
 
 KILLED = 128 + 9
 """What a shell reports of a child that SIGKILL ended; the shim itself cannot write it then."""
+STOPPED = frozenset({128 + 15, KILLED})
 _WHY = {
     EndCause.ENGINE_LOST: "进程已不在，也没有留下退出码：可能被外力终止，或机器重启过",
     EndCause.ENGINE_REFUSED: "多次尝试都不能启动进程：可能磁盘已满，或进程数达到上限",
@@ -151,12 +152,22 @@ class Run:
         codes = [rank.code for rank in self.ranks if rank.code is not None]
         if self.cause in (EndCause.CANCELLED, EndCause.TIME_LIMIT):
             assert self.stop is not None
-            if len(codes) == len(self.ranks) and self.ended_ns <= self.stop.since_ns:
-                self.cause = EndCause.EXITED  # it had ended by itself before the stop came
+            if self._ended_by_itself(codes):
+                self.cause = EndCause.EXITED
             elif self.started_ns is not None and len(codes) < len(self.ranks):
                 codes.append(KILLED)
         if self.exit_code is None and self.cause not in _WHY and codes:
             self.exit_code = next((code for code in codes if code), 0)
+
+    def _ended_by_itself(self, codes: list[int]) -> bool:
+        """Whether all ranks had ended before the stop came.
+
+        Files are stamped by a clock that ticks a few milliseconds late, so work that a stop ended
+        at once can look older than the stop: its exit code tells.
+        """
+        assert self.stop is not None and self.ended_ns is not None
+        in_time = len(codes) == len(self.ranks) and self.ended_ns <= self.stop.since_ns
+        return in_time and not STOPPED.intersection(codes)
 
     def _shown(self, at_ns: int | None) -> datetime | None:
         return (
