@@ -21,6 +21,11 @@ WORDS = {
 }
 
 
+def nowhere(request: HttpRequest) -> HttpResponse:
+    """Below /api/ and /agent/ there is nothing else: no page of the portal answers a program."""
+    return plain_problem(request, 404, "http_404", *WORDS[404])
+
+
 class ProblemEdge:
     """Outermost middleware for the API's and the agents' addresses; pages pass untouched."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from jinsuan.entrypoints.api.agent import enrol_agent, sync_agent
+from jinsuan.entrypoints.api.edge import nowhere
 from jinsuan.entrypoints.api.v1 import api
 from jinsuan.entrypoints.site.health import healthz, readyz
 
@@ -14,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
     path("agent/v1/enrol", enrol_agent),
     path("agent/v1/sync", sync_agent),
+    re_path(r"^(?:api|agent)(?:/|$)", nowhere),
     path("", include("jinsuan.entrypoints.portal.urls")),
 ]
 handler400 = "jinsuan.entrypoints.portal.refusals.bad_request"
