@@ -21,4 +21,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
 handler400 = "jinsuan.entrypoints.portal.refusals.bad_request"
 handler403 = "jinsuan.entrypoints.portal.refusals.not_found"
 handler404 = "jinsuan.entrypoints.portal.refusals.not_found"
-handler500 = "jinsuan.entrypoints.portal.refusals.broken"
+handler500 = "jinsuan.entrypoints.site.broken.broken"
