@@ -43,7 +43,6 @@ class ProblemEdge:
             answer = plain_problem(request, status, f"http_{status}", title, detail)
             if "Allow" in response:
                 answer["Allow"] = response["Allow"]
-            response.close()
             response = answer
         response.headers.setdefault("Cache-Control", "no-store")
         return response
