@@ -41,7 +41,9 @@ BAD_SPECS: list[tuple[str, dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "path", "words"), [b[1:] for b in BAD_SPECS], ids=[b[0] for b in BAD_SPECS])
+@pytest.mark.parametrize(
+    ("body", "path", "words"), [b[1:] for b in BAD_SPECS], ids=[b[0] for b in BAD_SPECS]
+)
 def test_a_bad_specification_is_told_where_and_what(
     province: Province, body: dict[str, Any], path: str, words: str
 ) -> None:
@@ -206,7 +208,9 @@ def test_an_id_that_is_none_is_simply_not_found(province: Province, name: str) -
 PAGES = ("/jobs", "/centres", "/vouchers", "/account/statement")
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/jobs/@/attempts", "/jobs/@/charges", "/vouchers/@/statement"])
+@pytest.mark.parametrize(
+    "path", [*PAGES, "/jobs/@/attempts", "/jobs/@/charges", "/vouchers/@/statement"]
+)
 def test_a_bad_page_is_refused(province: Province, path: str) -> None:
     job = province.order()
     voucher = province.mine.get("/vouchers").json()["items"][0]["id"]

@@ -34,7 +34,11 @@ SCOPE_OF = {
     "/vouchers": "account:read",
     "/trace": "trace:read",
 }
-BODIES: dict[str, Any] = {"/jobs": SPEC, "/jobs/plan": SPEC, "/jobs/{job_id}/cancel": {"reason": "x"}}
+BODIES: dict[str, Any] = {
+    "/jobs": SPEC,
+    "/jobs/plan": SPEC,
+    "/jobs/{job_id}/cancel": {"reason": "x"},
+}
 
 
 def scope_of(method: str, path: str) -> str | None:

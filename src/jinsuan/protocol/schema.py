@@ -76,9 +76,7 @@ def _properties() -> dict[str, Any]:
                 "memory": _number("内存，不写单位时为 GB", _MEMORY_TEXT, 2**20),
             },
         ),
-        "envs": _pairs(
-            "环境变量", r"^[A-Za-z_][A-Za-z0-9_]{0,127}$", parse.MAX_ENV_CHARACTERS
-        ),
+        "envs": _pairs("环境变量", r"^[A-Za-z_][A-Za-z0-9_]{0,127}$", parse.MAX_ENV_CHARACTERS),
         "image": _or_nothing(_text("容器镜像", parse.MAX_IMAGE_BYTES)),
         "max_duration": {
             "description": "最长运行时间，如 90m、2h、1d12h、1-12:00:00",

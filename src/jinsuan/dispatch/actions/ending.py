@@ -31,9 +31,7 @@ def end_attempt(attempt: Attempt, report: AttemptReport, *, now: datetime) -> No
     job = attempt.job
     if report.cause in AGAIN and job.cancel_requested_at is None and job.attempts < MAX_ATTEMPTS:
         job.state, job.started_at = JobState.QUEUED, None
-        job.why = (
-            f"第 {attempt.number} 次尝试没有启动（{said(report) or report.cause}），重新排队"
-        )
+        job.why = f"第 {attempt.number} 次尝试没有启动（{said(report) or report.cause}），重新排队"
         return
     job.state = JobState.ENDED
     job.outcome, job.why = _outcome(attempt, job, report)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Router
+from ninja.params.functions import Query
 
 from jinsuan.entrypoints.api import cursors, present, shapes
 from jinsuan.entrypoints.api.auth import bearer, caller, own_organisation
@@ -82,9 +83,7 @@ def list_vouchers(
         if after not in ids:
             raise NotFound("算力券", str(Ref("voucher", after)))
         found = found[ids.index(after) + 1 :]
-    return cursors.page_of(
-        found[: limit + 1], limit, show=present.voucher, at=lambda v: str(v.ref)
-    )
+    return cursors.page_of(found[: limit + 1], limit, show=present.voucher, at=lambda v: str(v.ref))
 
 
 @router.get("/vouchers/{voucher_id}", response={200: shapes.VoucherOut, **REFUSED}, tags=["算力券"])

@@ -28,7 +28,6 @@ from jinsuan.registry.actions.capacity import apply_inventory
 from jinsuan.registry.queries import centre_code
 
 
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolment:
     """What an agent sends to be registered."""

@@ -6,7 +6,8 @@ from collections import defaultdict
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Router
+from ninja.params.functions import Query
 
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.api import cursors, present, shapes

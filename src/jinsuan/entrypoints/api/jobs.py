@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router
+from ninja import Router
+from ninja.params.functions import Query
 
 from jinsuan.dispatch import actions as dispatch, queries as jobs
 from jinsuan.dispatch.placement import place
@@ -53,9 +54,7 @@ def plan_job(request: HttpRequest) -> dict[str, Any]:
     return present.plan(place(spec, recent_board.get(now=now)), wallet, want=want)
 
 
-@router.post(
-    "", response={201: shapes.JobOut, **REFUSED}, openapi_extra={**SPEC_BODY, **KEYED}
-)
+@router.post("", response={201: shapes.JobOut, **REFUSED}, openapi_extra={**SPEC_BODY, **KEYED})
 def create_job(request: HttpRequest) -> HttpResponse:
     """下单。须带 Idempotency-Key；同一键、同一内容只下一单。"""
     actor = caller(request, "jobs:write")

@@ -19,7 +19,7 @@ from jinsuan.entrypoints.api.problem import CONTENT_TYPE
 from jinsuan.protocol.schema import job_spec_schema
 from jinsuan.registry.scopes import SCOPES
 
-REFUSED: dict[Any, Any] = {frozenset({400, 401, 403, 404, 409, 422, 429}): shapes.ProblemOut}
+REFUSED: dict[Any, Any] = {frozenset({400, 401, 403, 404, 409, 422, 429, 503}): shapes.ProblemOut}
 """What any address may answer; the document keeps those that this address can."""
 
 EXPLAINED = {
@@ -32,7 +32,7 @@ EXPLAINED = {
     409: "与现状冲突：原因和下一步见 detail",
     422: "参数或正文不合规",
     429: "太频繁；Retry-After 是要等的秒数",
-    500: "平台自身出错；用原来的幂等键重试是安全的",
+    503: "暂时不能处理，什么都没有办；稍后用原来的幂等键重试",
 }
 PREAMBLE = f"""\
 一体化算力调度和监测平台。金额为人民币元的文本，如 "12.34"；时间为 RFC 3339，UTC。
@@ -100,7 +100,7 @@ PROBLEM_EXAMPLE = {
     "detail": "没有找到作业“job_…”，或者您不能查看。请核对编号，或联系本单位管理员。",
     "instance": "/api/v1/jobs/job_…",
 }
-ALWAYS = frozenset({401, 403, 429})
+ALWAYS = frozenset({401, 403, 429, 503})
 
 
 class DocumentedApi(NinjaAPI):
@@ -137,7 +137,9 @@ def _complete(operation: dict[str, Any]) -> None:
             schema = {"$ref": "#/components/schemas/ProblemOut"}
             response["content"] = {CONTENT_TYPE: {"schema": schema}}
     responses[401]["headers"] = {"WWW-Authenticate": _header("Bearer")}
-    responses[429]["headers"] = {"Retry-After": _header("要等的秒数", "integer")}
+    responses[503]["headers"] = responses[429]["headers"] = {
+        "Retry-After": _header("要等的秒数", "integer")
+    }
     if keyed:
         done = next(response for status, response in responses.items() if status < 300)
         done["headers"] = {REPLAYED: _header("true：这是先前那次的答复，没有再办一次")}

@@ -25,9 +25,7 @@ def problem(request: HttpRequest, error: DomainError) -> JsonResponse:
     if isinstance(error, ScopeMissing):
         more["needed"] = error.needed
     title = (type(error).__doc__ or error.code).split("\n")[0].split(":")[0].rstrip(".")
-    response = plain_problem(
-        request, error.http_status, error.code, title, error.explain(), **more
-    )
+    response = plain_problem(request, error.http_status, error.code, title, error.explain(), **more)
     if isinstance(error, ScopeMissing):
         response["WWW-Authenticate"] = (
             f'{BEARER}, error="insufficient_scope", scope="{error.needed}"'

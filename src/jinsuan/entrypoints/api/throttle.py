@@ -19,7 +19,7 @@ from jinsuan.registry.actions.agents import Bearer
 MOST_BUCKETS = 10_000
 
 
-class TokenRate(BaseThrottle):  # type: ignore[misc]
+class TokenRate(BaseThrottle):
     """`settings.API_RATE` requests per token; a full bucket allows a burst of that many."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import structlog
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
@@ -12,6 +14,7 @@ from jinsuan.entrypoints.api.problem import plain_problem, problem
 from jinsuan.entrypoints.api.throttle import TokenRate
 from jinsuan.kernel.errors import DomainError
 
+log = structlog.get_logger(__name__)
 token_rate = TokenRate()
 api = DocumentedApi(
     title="晋算 Jinsuan API",
@@ -29,6 +32,16 @@ api.add_router("", account.router)
 @api.exception_handler(DomainError)
 def _refused(request: HttpRequest, error: DomainError) -> HttpResponse:
     return problem(request, error)
+
+
+@api.exception_handler(OperationalError)
+def _database_away(request: HttpRequest, error: OperationalError) -> HttpResponse:
+    """A restart or a deadlock: nothing was committed, and the same request may come again."""
+    log.warning("api.database_away", detail=str(error)[:200])
+    detail = "数据库暂时没有回应，什么都没有办。请稍后用原来的幂等键重试。"
+    response = plain_problem(request, 503, "http_503", "暂时不能处理", detail)
+    response["Retry-After"] = "2"
+    return response
 
 
 @api.exception_handler(AuthenticationError)
