@@ -14,3 +14,13 @@ def province(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     with fresh_caches():
         yield make_province(Clock(monkeypatch))
+
+
+@pytest.fixture
+def platform(committed_db: None) -> Iterator[str]:
+    """The address of a running platform."""
+    from tests.contracts.api_world import fresh_caches
+    from tests.contracts.live import served
+
+    with fresh_caches(), served() as url:
+        yield url

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import typer
 
 from jinsuan.protocol.schema import job_spec_schema
@@ -49,14 +48,13 @@ def _help() -> Iterator[str]:
 
     top = typer.main.get_command(app)
     for words, command in _commands(top, ("jinsuan",)):
-        context = click.Context(command, info_name=" ".join(words), terminal_width=100)
-        context.max_content_width = 100
+        context = command.make_context(
+            " ".join(words), [], resilient_parsing=True, terminal_width=100, max_content_width=100
+        )
         yield f"## {' '.join(words)}\n\n```text\n{_plain_help(command, context)}\n```\n"
 
 
-def _commands(
-    command: Any, words: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
     yield words, command
     for name, child in getattr(command, "commands", {}).items():
         yield from _commands(child, (*words, name))

@@ -28,6 +28,7 @@ Key = Annotated[str, typer.Option(help="幂等键；同一键、同一内容只�
 
 
 def _client() -> Client:
+    """For a `with` statement, so that no connection outlives its command."""
     config = read_config()
     return Client(config.server, config.token)
 
@@ -41,14 +42,16 @@ def login(
     if not secret:
         asks = sys.stdin.isatty()
         secret = typer.prompt("令牌", hide_input=True) if asks else sys.stdin.readline()
-    found = Client(server, secret).me()
+    with Client(server, secret) as client:
+        found = client.me()
     write_config(server, secret)
     typer.echo(f"✓ 已登录：{found['organisation_name']}，{found['role']}")
 
 
 def plan(file: SpecFile, json: AsJson = False) -> None:
     """试排：列出能运行的中心与价格，以及不能运行的中心与原因。不下单。"""
-    found = _client().plan(load_spec_file(file))
+    with _client() as client:
+        found = client.plan(load_spec_file(file))
     if json:
         as_json(found)
         raise typer.Exit(0 if found["candidates"] else 1)
@@ -89,10 +92,11 @@ def submit(
     json: AsJson = False,
 ) -> None:
     """下单。没有得到回应时，用提示里的幂等键再下一次，不会下成两单。"""
-    client = _client()
-    job = client.submit(load_spec_file(file), idempotency_key=key or None)
-    if wait:
-        job = client.wait(job["id"], timeout=24 * 3600)
+    spec = load_spec_file(file)
+    with _client() as client:
+        job = client.submit(spec, idempotency_key=key or None)
+        if wait:
+            job = client.wait(job["id"], timeout=24 * 3600)
     as_json(job) if json else _show(job)
     raise typer.Exit(1 if wait and job["outcome"] != "succeeded" else 0)
 
@@ -105,7 +109,8 @@ def list_jobs(
     json: AsJson = False,
 ) -> None:
     """作业列表，新的在前。"""
-    page = _client().jobs(state=state or None, cursor=cursor or None, limit=limit)
+    with _client() as client:
+        page = client.jobs(state=state or None, cursor=cursor or None, limit=limit)
     if json:
         as_json(page)
         return
@@ -128,7 +133,8 @@ def _more(page: dict[str, Any]) -> None:
 @app.command()
 def show(job_id: JobId, json: AsJson = False) -> None:
     """一个作业的状态、尝试和花费。"""
-    job = _client().job(job_id)
+    with _client() as client:
+        job = client.job(job_id)
     as_json(job) if json else _show(job)
 
 
@@ -151,7 +157,8 @@ def _show(job: dict[str, Any]) -> None:
 @app.command()
 def charges(job_id: JobId, limit: Limit = 50, cursor: Cursor = "", json: AsJson = False) -> None:
     """一个作业的费用和转账，先发生的在前；转账编号可用 jinsuan trace 溯源。"""
-    page = _client().charges(job_id, cursor=cursor or None, limit=limit)
+    with _client() as client:
+        page = client.charges(job_id, cursor=cursor or None, limit=limit)
     if json:
         as_json(page)
         return
@@ -172,17 +179,21 @@ def log(
     job_id: JobId, follow: Annotated[bool, typer.Option("--follow", "-f", help="持续查看")] = False
 ) -> None:
     """作业的输出。"""
-    client, offset = _client(), 0
-    while True:
-        text, following = client.log(job_id, offset)
-        sys.stdout.buffer.write(text)
-        sys.stdout.flush()
-        if text:
-            offset = following
-            continue
-        if not follow or client.job(job_id)["state"] in ("ended", "settled"):
-            return
-        time.sleep(2)
+    offset, over = 0, not follow
+    with _client() as client:
+        while True:
+            text, following = client.log(job_id, offset)
+            sys.stdout.buffer.write(text)
+            sys.stdout.flush()
+            if text:
+                offset = following
+            elif over:
+                return
+            else:
+                # Ended or not is asked before the last look, or the last words would be missed.
+                over = client.job(job_id)["state"] in ("ended", "settled")
+                if not over:
+                    time.sleep(2)
 
 
 @app.command()
@@ -193,14 +204,16 @@ def cancel(
     json: AsJson = False,
 ) -> None:
     """停止作业。已用部分照常计费，其余解冻。"""
-    job = _client().cancel(job_id, reason, idempotency_key=key or None)
+    with _client() as client:
+        job = client.cancel(job_id, reason, idempotency_key=key or None)
     as_json(job) if json else _show(job)
 
 
 @centres.command("list")
 def list_centres(limit: Limit = 200, cursor: Cursor = "", json: AsJson = False) -> None:
     """算力中心与空闲资源。"""
-    page = _client().centres(cursor=cursor or None, limit=limit)
+    with _client() as client:
+        page = client.centres(cursor=cursor or None, limit=limit)
     if json:
         as_json(page)
         return
@@ -228,7 +241,8 @@ def show_centre(
     code: Annotated[str, typer.Argument(help="中心代码")], json: AsJson = False
 ) -> None:
     """一个算力中心的空闲资源和今天的价目。"""
-    c = _client().centre(code)
+    with _client() as client:
+        c = client.centre(code)
     if json:
         as_json(c)
         return
@@ -243,7 +257,8 @@ def show_centre(
 @vouchers.command("list")
 def list_vouchers(limit: Limit = 200, cursor: Cursor = "", json: AsJson = False) -> None:
     """本单位的算力券，先到期的在前。"""
-    page = _client().vouchers(cursor=cursor or None, limit=limit)
+    with _client() as client:
+        page = client.vouchers(cursor=cursor or None, limit=limit)
     if json:
         as_json(page)
         return
@@ -263,9 +278,9 @@ def show_voucher(
     voucher_id: Annotated[str, typer.Argument(help="算力券编号 voucher_…")], json: AsJson = False
 ) -> None:
     """一张算力券和它最近的流水。"""
-    client = _client()
-    v = client.voucher(voucher_id)
-    lines = client.voucher_statement(voucher_id, limit=20)["items"]
+    with _client() as client:
+        v = client.voucher(voucher_id)
+        lines = client.voucher_statement(voucher_id, limit=20)["items"]
     if json:
         as_json({**v, "statement": lines})
         return
