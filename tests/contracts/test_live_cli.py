@@ -234,51 +234,49 @@ def test_nothing_can_run_it_is_status_one_and_a_refusal_is_status_two(logged_in:
     assert "没有下单" in refused.err
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (YAML + "gpus: 8\n", "resources.accelerators"),
-        (YAML + "budget: {total: -1}\n", "budget.total"),
-        ("name: &a [*a]\n", "锚点"),
-        ("a: !!python/object/apply:os.system [id]\n", "标签"),
-        ("name: a\nname: b\n", "两次"),
-        ("x" * 70_000, "64 KiB"),
-        ("[" * 5000, "20 层"),
-        ("", "什么也没有"),
-    ],
-    ids=["key", "budget", "bomb", "tag", "twice", "large", "deep", "empty"],
-)
-def test_a_bad_file_is_explained_on_standard_error(logged_in: Desk, text: str, words: str) -> None:
-    said = logged_in.run("job", "submit", logged_in.file(text))
+BAD_FILES = [
+    (YAML + "gpus: 8\n", "resources.accelerators"),
+    (YAML + "budget: {total: -1}\n", "budget.total"),
+    ("name: &a [*a]\n", "锚点"),
+    ("a: !!python/object/apply:os.system [id]\n", "标签"),
+    ("name: a\nname: b\n", "两次"),
+    ("x" * 70_000, "64 KiB"),
+    ("[" * 5000, "20 层"),
+    ("", "什么也没有"),
+]
 
-    assert (said.status, said.out) == (2, "")
-    assert words in said.err
-    assert "Traceback" not in said.err
+
+def test_a_bad_file_is_explained_on_standard_error(logged_in: Desk) -> None:
+    for text, words in BAD_FILES:
+        said = logged_in.run("job", "submit", logged_in.file(text))
+
+        assert (said.status, said.out) == (2, ""), text[:60]
+        assert words in said.err
+        assert "Traceback" not in said.err
     assert not Job.objects.exists()
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["job", "show", "../me"],
-        ["job", "show", "job_x"],
-        ["job", "log", "job_" + "0" * 26],
-        ["job", "list", "--cursor", "x"],
-        ["job", "list", "--state", "done"],
-        ["job", "list", "--limit", "0"],
-        ["job", "submit", "no-such-file.yaml"],
-        ["centre", "show", "X99"],
-        ["voucher", "show", "voucher_" + "0" * 26],
-        ["nothing"],
-    ],
-    ids=" ".join,
-)
-def test_what_cannot_be_is_status_two(logged_in: Desk, words: list[str]) -> None:
-    said = logged_in.run(*words)
+IMPOSSIBLE = [
+    ["job", "show", "../me"],
+    ["job", "show", "job_x"],
+    ["job", "log", "job_" + "0" * 26],
+    ["job", "list", "--cursor", "x"],
+    ["job", "list", "--state", "done"],
+    ["job", "list", "--limit", "0"],
+    ["job", "submit", "no-such-file.yaml"],
+    ["centre", "show", "X99"],
+    ["voucher", "show", "voucher_" + "0" * 26],
+    ["nothing"],
+]
 
-    assert said.status == 2
-    assert said.err
-    assert "Traceback" not in said.err
+
+def test_what_cannot_be_is_status_two(logged_in: Desk) -> None:
+    for words in IMPOSSIBLE:
+        said = logged_in.run(*words)
+
+        assert said.status == 2, words
+        assert said.err
+        assert "Traceback" not in said.err
 
 
 def test_centres_and_vouchers_in_words_and_json(logged_in: Desk) -> None:
@@ -331,33 +329,31 @@ def test_tokens_are_given_out_listed_and_revoked_here(logged_in: Desk) -> None:
         client.me()
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["--as", "nobody", "--organisation", "@"],
-        ["--as", "researcher", "--organisation", "X"],
-        ["--as", "researcher", "--organisation", "@", "--role", "auditor"],
-        ["--as", "researcher", "--organisation", "@", "--scope", "everything"],
-        ["--as", "researcher", "--organisation", "@", "--days", "0"],
-        ["--as", "researcher", "--organisation", "@", "--days", "9999"],
-    ],
-    ids=" ".join,
-)
-def test_a_token_is_not_given_to_whom_it_does_not_belong(desk: Desk, words: list[str]) -> None:
-    said = desk.run("token", "issue", *[uscc(2) if word == "@" else word for word in words])
+NOT_THEIRS = [
+    ["--as", "nobody", "--organisation", "@"],
+    ["--as", "researcher", "--organisation", "X"],
+    ["--as", "researcher", "--organisation", "@", "--role", "auditor"],
+    ["--as", "researcher", "--organisation", "@", "--scope", "everything"],
+    ["--as", "researcher", "--organisation", "@", "--days", "0"],
+    ["--as", "researcher", "--organisation", "@", "--days", "9999"],
+]
 
-    assert (said.status, said.out) == (2, "")
-    assert "Traceback" not in said.err
+
+def test_a_token_is_not_given_to_whom_it_does_not_belong(desk: Desk) -> None:
+    for words in NOT_THEIRS:
+        filled = [uscc(2) if word == "@" else word for word in words]
+        said = desk.run("token", "issue", *filled)
+
+        assert (said.status, said.out) == (2, ""), words
+        assert "Traceback" not in said.err
 
 
 def test_a_token_number_is_not_a_token(desk: Desk) -> None:
     for words in ("js_secret", "token_" + "0" * 26, "job_" + "0" * 26):
-        said = desk.run("token", "revoke", words)
-        assert said.status == 2
-        assert "js_secret" not in said.err.replace("js_secret", "", 0)[:0]
+        assert desk.run("token", "revoke", words).status == 2
 
 
-def test_twenty_equal_orders_at_one_moment_are_one_job(desk: Desk) -> None:
+def test_eight_equal_orders_at_one_moment_are_one_job(desk: Desk) -> None:
     """Real threads, real connections: each sends the same key and gets the same answer."""
     answers: list[dict[str, Any]] = []
     start = threading.Barrier(8)
