@@ -102,3 +102,34 @@ def test_answers_are_kept_for_thirty_days_and_orders_for_ever(province: Province
 
     assert (again.status_code, again.json()["id"]) == (201, job)
     assert Job.objects.count() == 1
+
+
+def test_a_database_that_is_away_is_told_as_passing(
+    province: Province, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.db import OperationalError
+
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("the connection is closed")
+
+    monkeypatch.setattr("jinsuan.dispatch.actions.submit", away)
+
+    answer = province.mine.post("/jobs", SPEC, "k")
+
+    found = is_problem(answer, 503)
+    assert "closed" not in found["detail"]
+    assert int(answer["Retry-After"]) > 0
+
+
+def test_a_bug_is_a_problem_document_without_its_inside(
+    province: Province, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise AssertionError("secret figures")
+
+    monkeypatch.setattr("jinsuan.dispatch.actions.submit", broken)
+
+    found = is_problem(province.mine.post("/jobs", SPEC, "k"), 500)
+
+    assert "secret" not in str(found)
+    assert not KeptAnswer.objects.exists()

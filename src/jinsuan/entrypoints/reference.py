@@ -60,7 +60,7 @@ def _commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str,
         yield from _commands(child, (*words, name))
 
 
-def _plain_help(command: Any, context: click.Context) -> str:
+def _plain_help(command: Any, context: Any) -> str:
     command.rich_markup_mode = None  # else rich draws boxes as wide as the terminal
     text = str(command.get_help(context))
     return "\n".join(line.rstrip() for line in text.strip().splitlines())
