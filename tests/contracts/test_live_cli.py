@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from jinsuan.client.errors import ApiRefused
 from jinsuan.dispatch import actions as dispatch
 from jinsuan.dispatch.models import Job
 from jinsuan.entrypoints import clock
-from jinsuan.entrypoints.api.models import KeptAnswer
 from jinsuan.entrypoints.cli import main
 from jinsuan.protocol.messages import AttemptReport, LogChunk, SyncRequest
 from jinsuan.protocol.states import AttemptState, EndCause
@@ -351,57 +349,3 @@ def test_a_token_is_not_given_to_whom_it_does_not_belong(desk: Desk) -> None:
 def test_a_token_number_is_not_a_token(desk: Desk) -> None:
     for words in ("js_secret", "token_" + "0" * 26, "job_" + "0" * 26):
         assert desk.run("token", "revoke", words).status == 2
-
-
-def test_eight_equal_orders_at_one_moment_are_one_job(desk: Desk) -> None:
-    """Real threads, real connections: each sends the same key and gets the same answer."""
-    answers: list[dict[str, Any]] = []
-    start = threading.Barrier(8)
-
-    def order() -> None:
-        with Client(desk.url, desk.token) as client:
-            start.wait()
-            answers.append(client.submit(SPEC, idempotency_key="race"))
-
-    threads = [threading.Thread(target=order) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len(answers) == 8
-    assert all(answer == answers[0] for answer in answers)
-    assert (Job.objects.count(), KeptAnswer.objects.count()) == (1, 1)
-
-
-def test_equal_stops_at_one_moment_are_one_stop(desk: Desk) -> None:
-    with Client(desk.url, desk.token) as client:
-        job = client.submit(SPEC)["id"]
-    answers: list[dict[str, Any]] = []
-    start = threading.Barrier(6)
-
-    def stop() -> None:
-        with Client(desk.url, desk.token) as client:
-            start.wait()
-            answers.append(client.cancel(job, "够了", idempotency_key="stop"))
-
-    threads = [threading.Thread(target=stop) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert len(answers) == 6
-    assert all(answer == answers[0] for answer in answers)
-
-
-def test_the_client_reads_all_pages_and_every_fen(desk: Desk) -> None:
-    with Client(desk.url, desk.token) as client:
-        ids = [client.submit({**SPEC, "name": f"n{i}"})["id"] for i in range(3)]
-        assert [job["id"] for job in client.each_job(limit=1)] == ids[::-1]
-        assert [centre["code"] for centre in client.each_centre()] == ["T01"]
-        (voucher,) = client.each_voucher()
-        assert client.voucher(voucher["id"]) == voucher
-        assert list(client.each_charge(ids[0])) == []
-        assert [line["amount"] for line in client.each_line()] == ["100000.00"]
-        assert client.attempts(ids[0])["items"] == []

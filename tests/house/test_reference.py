@@ -9,7 +9,7 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "docs" / "reference"
 
 
-@pytest.mark.parametrize("name", ["openapi.json", "job-spec.schema.json", "cli-help.md"])
+@pytest.mark.parametrize("name", ["openapi.json", "job-spec.schema.json", "commands.md"])
 def test_a_generated_page_is_up_to_date(name: str) -> None:
     from jinsuan.entrypoints.reference import pages
 
