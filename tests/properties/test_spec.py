@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from hypothesis import given, strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -13,9 +14,13 @@ from jinsuan.kernel.ids import show_id
 from jinsuan.kernel.money import Money
 from jinsuan.protocol.errors import SpecInvalid
 from jinsuan.protocol.parse import parse_spec
+from jinsuan.protocol.schema import job_spec_schema
 from jinsuan.protocol.spec import Accelerators, Budget, JobSpec, Resources, Where
 from jinsuan.protocol.values import MAX_BUDGET, MAX_MEMORY_MIB, MAX_SECONDS, is_odd
 
+SCHEMA = jsonschema_rs.validator_for(
+    {"$schema": "https://json-schema.org/draft/2020-12/schema", **job_spec_schema()}
+)
 plain_characters = st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]).filter(
     lambda c: not is_odd(c)
 )
@@ -100,6 +105,11 @@ def test_a_specification_reads_back_from_its_canonical_form(spec: JobSpec) -> No
 
     assert again == spec
     assert again.digest() == spec.digest()
+
+
+@given(specs())
+def test_the_canonical_form_fits_the_published_schema(spec: JobSpec) -> None:
+    assert SCHEMA.is_valid(spec.plain()), [e.message for e in SCHEMA.iter_errors(spec.plain())]
 
 
 @given(specs(), specs())

@@ -1,8 +1,8 @@
 """The platform's API for programs: one method per address, plain dictionaries as answers.
 
 Amounts stay the text that the platform sends ("12.34"), and `amount` reads one into Money; a
-fraction anywhere in an answer stays text, so no binary fraction is ever made. Only what may be
-repeated without harm is repeated: reads, and orders that carry an idempotency key.
+fraction anywhere in an answer stays text, so no binary fraction is ever made. Everything may be
+repeated without harm: reads and plans change nothing, and all else carries an idempotency key.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ MAX_TRIES = 5
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
 TIMEOUT = httpx.Timeout(30, connect=10)
-PASSING = frozenset({429, 502, 503, 504})
-"""Answers that say "not now": the request was not carried out, or its key makes a repeat safe."""
+PASSING = frozenset({429, 500, 502, 503, 504})
+"""Answers that say "not now": nothing was done, or the key makes a repeat safe."""
 
 
 def amount(text: object) -> Money:
@@ -117,10 +117,8 @@ class Client:
 
     def submit(self, spec: object, *, idempotency_key: str | None = None) -> dict[str, Any]:
         """Order a job. The same key and the same specification order one job, however often."""
-        key = str(uuid4()) if idempotency_key is None else idempotency_key
-        if not 0 < len(key) <= 120 or not all(" " < c <= "~" for c in key):
-            raise BadInput("幂等键", "应为 1 至 120 个可见的英文字符", "例如订单号 train-0042。")
-        return self._object(self._send("POST", "jobs", body=spec, order_key=key))
+        key = _checked_key(idempotency_key)
+        return self._object(self._send("POST", "jobs", body=spec, key=key, order=True))
 
     def job(self, job_id: str) -> dict[str, Any]:
         return self._get("jobs", job_id)
@@ -133,19 +131,30 @@ class Client:
 
     def each_job(self, *, state: str | None = None, limit: int = 100) -> Iterator[dict[str, Any]]:
         """All jobs, page after page, newest first."""
-        cursor: str | None = None
-        while True:
-            page = self.jobs(state=state, cursor=cursor, limit=limit)
-            yield from page["items"]
-            following = page["next_cursor"]
-            if following is None or following == cursor:
-                return
-            cursor = following
+        return _each(lambda cursor: self.jobs(state=state, cursor=cursor, limit=limit))
 
-    def cancel(self, job_id: str, reason: str) -> dict[str, Any]:
+    def attempts(
+        self, job_id: str, *, cursor: str | None = None, limit: int = 200
+    ) -> dict[str, Any]:
+        """One page of a job's attempts, first to begin first."""
+        return self._get("jobs", job_id, "attempts", cursor=cursor, limit=limit)
+
+    def charges(
+        self, job_id: str, *, cursor: str | None = None, limit: int = 200
+    ) -> dict[str, Any]:
+        """One page of a job's charges with their transfers, oldest first."""
+        return self._get("jobs", job_id, "charges", cursor=cursor, limit=limit)
+
+    def each_charge(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """All charges of a job; each transfer's `ref` can be given to `trace`."""
+        return _each(lambda cursor: self.charges(job_id, cursor=cursor))
+
+    def cancel(
+        self, job_id: str, reason: str, *, idempotency_key: str | None = None
+    ) -> dict[str, Any]:
         """Ask for the end of a job. Asking twice is harmless; what was used is still paid for."""
-        path = ("jobs", job_id, "cancel")
-        return self._object(self._send("POST", *path, body={"reason": reason}))
+        path, key = ("jobs", job_id, "cancel"), _checked_key(idempotency_key)
+        return self._object(self._send("POST", *path, body={"reason": reason}, key=key))
 
     def log(self, job_id: str, offset: int = 0) -> tuple[bytes, int]:
         """Output from byte `offset` on, and the offset to ask for next."""
@@ -183,6 +192,10 @@ class Client:
         """One page of centres with what is free there."""
         return self._get("centres", cursor=cursor, limit=limit)
 
+    def each_centre(self) -> Iterator[dict[str, Any]]:
+        """All centres, page after page."""
+        return _each(lambda cursor: self.centres(cursor=cursor))
+
     def centre(self, code: str) -> dict[str, Any]:
         return self._get("centres", code)
 
@@ -190,9 +203,30 @@ class Client:
         """One page of the organisation's vouchers, first to expire first."""
         return self._get("vouchers", cursor=cursor, limit=limit)
 
+    def each_voucher(self) -> Iterator[dict[str, Any]]:
+        """All vouchers, page after page."""
+        return _each(lambda cursor: self.vouchers(cursor=cursor))
+
+    def voucher(self, voucher_id: str) -> dict[str, Any]:
+        return self._get("vouchers", voucher_id)
+
+    def voucher_statement(
+        self, voucher_id: str, *, cursor: str | None = None, limit: int = 200
+    ) -> dict[str, Any]:
+        """One page of what came onto and went off a voucher, newest first."""
+        return self._get("vouchers", voucher_id, "statement", cursor=cursor, limit=limit)
+
     def account(self) -> dict[str, Any]:
         """Cash, money held for jobs, and what is left on vouchers."""
         return self._get("account")
+
+    def statement(self, *, cursor: str | None = None, limit: int = 200) -> dict[str, Any]:
+        """One page of the organisation's cash account, newest first."""
+        return self._get("account", "statement", cursor=cursor, limit=limit)
+
+    def each_line(self) -> Iterator[dict[str, Any]]:
+        """All lines of the cash account, newest first."""
+        return _each(lambda cursor: self.statement(cursor=cursor))
 
     def trace(self, ref: str) -> dict[str, Any]:
         """From one transfer back to use, contract, voucher, person and article."""
@@ -208,38 +242,43 @@ class Client:
         *path: str,
         params: Mapping[str, str] | None = None,
         body: object = None,
-        order_key: str | None = None,
+        key: str | None = None,
+        order: bool = False,
     ) -> httpx.Response:
-        """Send once, or until it is answered when a repeat does no harm."""
+        """Send until it is answered: the same bytes under the same key every time.
+
+        Args:
+            order: tell the key when no answer comes, so that the order can be repeated later.
+        """
         request = self._http.build_request(
             method,
             "/".join(_segment(part) for part in path),
             params=params,
             content=None if method == "GET" else _json_bytes(body),
-            headers=_headers(method, order_key),
+            headers=_headers(method, key),
         )
-        most = MAX_TRIES if method == "GET" or order_key is not None else 1
+        told = key if order else None
         pause, cause = FIRST_PAUSE_SECONDS, ""
-        for number in range(1, most + 1):
+        for number in range(1, MAX_TRIES + 1):
             try:
                 answer = self._http.send(request)
             except httpx.RequestError as error:
                 cause = _cause(error)
             else:
-                if answer.status_code not in PASSING or number == most:
-                    return self._checked(answer, number, order_key)
+                if answer.status_code not in PASSING or number == MAX_TRIES:
+                    return self._checked(answer, number, told)
                 pause = max(pause, _asked_pause(answer))
-            if number < most:
+            if number < MAX_TRIES:
                 self._sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
-        raise ServerUnreachable(self.server, cause, most, order_key)
+        raise ServerUnreachable(self.server, cause, MAX_TRIES, told)
 
     def _checked(self, answer: httpx.Response, tries: int, order_key: str | None) -> httpx.Response:
         status = answer.status_code
         if 200 <= status < 300:
             return answer
         found = _problem(answer)
-        if found is not None:
+        if found is not None and status < 500:
             raise ApiRefused(found["code"], status, found["detail"])
         if status >= 500 or 300 <= status < 400:
             raise ServerUnreachable(self.server, f"回应是 HTTP {status}", tries, order_key)
@@ -262,9 +301,28 @@ def _segment(part: str) -> str:
     return quote(part, safe="", errors="replace")
 
 
-def _headers(method: str, order_key: str | None) -> dict[str, str]:
+def _headers(method: str, key: str | None) -> dict[str, str]:
     headers = {} if method == "GET" else {"Content-Type": "application/json"}
-    return headers if order_key is None else {**headers, "Idempotency-Key": order_key}
+    return headers if key is None else {**headers, "Idempotency-Key": key}
+
+
+def _checked_key(given: str | None) -> str:
+    key = str(uuid4()) if given is None else given
+    if not 0 < len(key) <= 120 or not all(" " <= c <= "~" for c in key) or not key.strip():
+        raise BadInput("幂等键", "应为 1 至 120 个可见的英文字符", "例如订单号 train-0042。")
+    return key
+
+
+def _each(ask: Callable[[str | None], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """All items of a list, page after page; a cursor that stands still ends the walk."""
+    cursor: str | None = None
+    while True:
+        page = ask(cursor)
+        yield from page["items"]
+        following = page["next_cursor"]
+        if following is None or following == cursor:
+            return
+        cursor = following
 
 
 def _json_bytes(body: object) -> bytes:

@@ -179,14 +179,13 @@ def decision_of(attempt: Ref) -> dict[str, Any]:
 def read_log(attempt: UUID, *, offset: int, limit: int) -> tuple[bytes, int]:
     """Up to `limit` bytes of an attempt's output, and where to go on."""
     parts = LogPart.objects.filter(attempt=attempt, offset__lt=offset + limit).order_by("offset")
-    text = b""
-    for part in parts.iterator():
+    # The part that `offset` lies in is the last one that begins at or before it.
+    before = parts.filter(offset__lte=offset).reverse().values_list("offset", flat=True).first()
+    text = bytearray()
+    for part in parts.filter(offset__gte=before or 0).iterator():
         data = bytes(part.data)
-        if part.offset + len(data) <= offset:
-            continue
         text += data[max(0, offset - part.offset) :]
-    text = text[:limit]
-    return text, offset + len(text)
+    return bytes(text[:limit]), offset + min(len(text), limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

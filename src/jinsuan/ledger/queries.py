@@ -35,6 +35,7 @@ __all__ = [
     "statement",
     "transfer",
     "transfers_caused_by",
+    "transfers_caused_by_each",
     "transfers_with_key_prefix",
 ]
 
@@ -147,6 +148,15 @@ def _find(which: Ref | UUID | str) -> Transfer | None:
 def transfers_caused_by(cause: Ref) -> list[TransferView]:
     """What one thing made move, in the order of recording."""
     return [_transfer_view(row) for row in _transfers().filter(cause=str(cause))]
+
+
+def transfers_caused_by_each(causes: Iterable[Ref]) -> dict[Ref, list[TransferView]]:
+    """What each of many things made move, in one query, in the order of recording."""
+    found: dict[Ref, list[TransferView]] = {cause: [] for cause in causes}
+    for row in _transfers().filter(cause__in=[str(cause) for cause in found]):
+        view = _transfer_view(row)
+        found[view.cause].append(view)
+    return found
 
 
 def transfers_with_key_prefix(prefix: str) -> list[TransferView]:

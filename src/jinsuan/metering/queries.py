@@ -146,6 +146,36 @@ def charges_of(job: UUID) -> list[Ref]:
     return [Ref("charge", pk) for pk in rows.values_list("id", flat=True)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeStep:
+    """One charge of a job in a list: what it added, and the whole of its attempt so far."""
+
+    ref: Ref
+    attempt: Ref
+    number: int
+    amount: Money
+    cumulative: Money
+    recorded_at: datetime
+
+
+def charge_steps(job: UUID, *, after: UUID | None, limit: int) -> list[ChargeStep]:
+    """A job's charges, oldest first, from after one of them on."""
+    rows = Charge.objects.filter(job=job).order_by("id")
+    if after is not None:
+        rows = rows.filter(id__gt=after)
+    return [
+        ChargeStep(
+            ref=Ref("charge", row.id),
+            attempt=Ref("attempt", row.attempt_id),
+            number=row.number,
+            amount=Money(row.amount_fen),
+            cumulative=Money(row.cumulative_fen),
+            recorded_at=row.recorded_at,
+        )
+        for row in rows[:limit]
+    ]
+
+
 def links(ref: Ref) -> list[Ref]:
     """What metering knows to hang together with this thing, in the order of the trace."""
     if ref.kind == "charge":

@@ -28,7 +28,8 @@ MAX_PROBLEMS = 100
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _WORD = re.compile(r".{1,80}")
-_VOUCHER = re.compile(r"auto|none|voucher_[0-7][0-9a-hjkmnp-tv-z]{25}")
+VOUCHER_PATTERN = r"auto|none|voucher_[0-7][0-9a-hjkmnp-tv-z]{25}"
+_VOUCHER = re.compile(VOUCHER_PATTERN)
 _TOP = frozenset(
     {
         *("name", "run", "num_nodes", "resources", "envs", "image"),

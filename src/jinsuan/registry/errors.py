@@ -25,6 +25,19 @@ class TokenInvalid(DomainError):
 
 
 @dataclass(eq=False)
+class ScopeUnknown(DomainError):
+    """没有这项令牌权限."""
+
+    code: ClassVar[str] = "registry.scope_unknown"
+    http_status: ClassVar[int] = 422
+    scope: str
+    known: tuple[str, ...]
+
+    def explain(self) -> str:
+        return f"没有发令牌：没有“{self.scope}”这项权限。可用的权限：{'、'.join(self.known)}。"
+
+
+@dataclass(eq=False)
 class SignatureInvalid(DomainError):
     """代理签名不符: an unknown centre, a revoked key and a wrong signature look alike."""
 

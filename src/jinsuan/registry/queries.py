@@ -17,6 +17,7 @@ from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.registry.capacity import ClusterFree, NodeFree
 from jinsuan.registry.catalogue import cities, domestic_models
 from jinsuan.registry.models import (
+    ApiToken,
     Body,
     Centre,
     Cluster,
@@ -186,6 +187,66 @@ def actor_for(person: UUID, organisation: UUID, role: Role, *, via: str, now: da
         if found.organisation.id == organisation and found.role is role:
             return Actor(person=person, organisation=organisation, role=role, via=via)
     raise NotAllowed(f"以 {role} 的身份办理", "在该机构有效任职的人员")
+
+
+def person_named(username: str) -> Ref:
+    """The person with a log-in name.
+
+    Raises:
+        NotFound: nobody has it.
+    """
+    pk = Person.objects.filter(username=username).values_list("id", flat=True).first()
+    if pk is None:
+        raise NotFound("登录名", username[:60])
+    return Ref("person", pk)
+
+
+def organisation_with(uscc: str) -> Ref:
+    """The organisation with a credit code.
+
+    Raises:
+        NotFound: none has it.
+    """
+    pk = Organisation.objects.filter(uscc=uscc).values_list("id", flat=True).first()
+    if pk is None:
+        raise NotFound("机构", uscc[:60])
+    return Ref("organisation", pk)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenView:
+    """One API token for a list. The token itself is known to nobody but its holder."""
+
+    ref: Ref
+    label: str
+    username: str
+    organisation_name: str
+    role: Role
+    scopes: tuple[str, ...]
+    issued_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+
+
+def tokens(*, person: UUID | None = None) -> list[TokenView]:
+    """Every token, or one person's, newest first."""
+    rows = ApiToken.objects.select_related("person", "organisation").order_by("-id")
+    return [
+        TokenView(
+            ref=Ref("token", row.id),
+            label=row.label,
+            username=row.person.username,
+            organisation_name=row.organisation.name,
+            role=Role(row.role),
+            scopes=tuple(row.scopes),
+            issued_at=row.issued_at,
+            expires_at=row.expires_at,
+            revoked_at=row.revoked_at,
+            last_used_at=row.last_used_at,
+        )
+        for row in (rows if person is None else rows.filter(person=person))
+    ]
 
 
 def access_centre(viewer: Actor, code: str) -> Centre:

@@ -19,6 +19,8 @@ from jinsuan.protocol.states import AttemptState, JobState, Outcome
 from jinsuan.vouchers.actions.escrow import Want, afford
 from jinsuan.vouchers.queries import wallets
 
+STOPS_ALL_JOBS = frozenset({Role.PLATFORM_OPERATOR, Role.SYSTEM})
+
 
 @transaction.atomic
 def submit(
@@ -109,13 +111,18 @@ def _feasible(spec: JobSpec, board: Board, tenant: UUID, now: datetime) -> None:
 def cancel(job: UUID, *, reason: str, actor: Actor, now: datetime) -> None:
     """Ask for the end of a job (停止作业). A queued one ends at once; again is harmless.
 
-    The caller has gone through `queries.access_job`.
+    The caller has gone through `queries.access_job`, which shows a job to more people than may
+    stop it.
 
     Raises:
+        NotAllowed: neither its tenant, nor the platform's operator.
         JobOver: it has ended already.
     """
     row = Job.objects.select_for_update(no_key=True).get(id=job)
     ref = Ref("job", row.id)
+    own = actor.role is Role.TENANT and actor.organisation == row.tenant_id
+    if not own and actor.role not in STOPS_ALL_JOBS:
+        raise NotAllowed("停止这个作业", "下单的用算主体，或平台运营")
     if row.state in (JobState.ENDED, JobState.SETTLED):
         raise JobOver(str(ref))
     if row.cancel_requested_at is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -20,10 +21,22 @@ from jinsuan.protocol import envelope as names
 from jinsuan.protocol.codec import decode, encode
 from jinsuan.protocol.envelope import Envelope
 from jinsuan.protocol.errors import MessageInvalid
+from jinsuan.protocol.limits import check_sync
 from jinsuan.protocol.messages import SyncRequest
 from jinsuan.registry.actions.agents import accept_envelope, enrol
 from jinsuan.registry.actions.capacity import apply_inventory
 from jinsuan.registry.queries import centre_code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """What an agent sends to be registered."""
+
+    code: str
+    centre: str
+    public_key: bytes
+    agent_version: str
+
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -45,23 +58,15 @@ def refusing(view: View) -> View:
 @refusing
 def enrol_agent(request: HttpRequest) -> HttpResponse:
     """Exchange a one-time code for a registered public key."""
-    body = read_json(request)
-    if not isinstance(body, dict) or not all(
-        isinstance(body.get(k), str) for k in ("code", "centre", "public_key", "agent_version")
-    ):
-        raise MessageInvalid("$", "应有文本字段 code、centre、public_key、agent_version")
-    try:
-        key = base64.b64decode(body["public_key"], validate=True)
-    except (binascii.Error, ValueError):
-        raise MessageInvalid("$.public_key", "应为 base64 文本") from None
+    asked = decode(Enrolment, read_json(request))
     enrol(
-        code=body["code"],
-        centre_code=body["centre"],
-        public_key=key,
-        agent_version=body["agent_version"][:40],
+        code=asked.code,
+        centre_code=asked.centre,
+        public_key=asked.public_key,
+        agent_version=asked.agent_version[:40],
         now=clock.now(),
     )
-    return JsonResponse({"centre": body["centre"]})
+    return JsonResponse({"centre": asked.centre})
 
 
 @csrf_exempt
@@ -71,7 +76,8 @@ def sync_agent(request: HttpRequest) -> HttpResponse:
     """One round: check the envelope, take the reports, answer with work."""
     now = clock.now()
     centre = accept_envelope(_envelope(request), request.body, _signature(request), now=now)
-    message = decode(SyncRequest, read_json(request, limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
+    raw = read_json(request, limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+    message = check_sync(decode(SyncRequest, raw))
     code = centre_code(centre)
     if message.offers is not None:
         apply_inventory(centre, message.offers, actor=dispatch.agent_actor(code), now=now)

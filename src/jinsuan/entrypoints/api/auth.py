@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from django.http import HttpRequest
 from ninja.security import HttpBearer
 
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.api.errors import ScopeMissing
-from jinsuan.kernel.ref import Actor
-from jinsuan.registry.actions.agents import authenticate_token
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The actor behind a token, and what the token may be used for."""
-
-    actor: Actor
-    scopes: frozenset[str]
+from jinsuan.kernel.errors import NotFound
+from jinsuan.kernel.ref import Actor, Ref
+from jinsuan.registry.actions.agents import Bearer, authenticate_token
 
 
 class TokenAuth(HttpBearer):
-    """Deny by default: no token or a bad one is answered with 401 by ninja."""
+    """Deny by default: no token or a bad one is answered with 401. Cookies are never looked at."""
 
-    def authenticate(self, request: HttpRequest, token: str) -> Caller | None:  # noqa: ARG002
-        actor, scopes = authenticate_token(token, now=clock.now())
-        return Caller(actor, frozenset(scopes))
+    def authenticate(self, request: HttpRequest, token: str) -> Bearer | None:  # noqa: ARG002
+        return authenticate_token(token.strip(), now=clock.now())
+
+
+def bearer(request: HttpRequest) -> Bearer:
+    """What stands behind the request's token."""
+    found = request.auth  # type: ignore[attr-defined]
+    assert isinstance(found, Bearer)
+    return found
 
 
 def caller(request: HttpRequest, scope: str) -> Actor:
@@ -35,8 +32,18 @@ def caller(request: HttpRequest, scope: str) -> Actor:
     Raises:
         ScopeMissing: it has not.
     """
-    found = request.auth  # type: ignore[attr-defined]
-    assert isinstance(found, Caller)
+    found = bearer(request)
     if scope not in found.scopes:
         raise ScopeMissing(scope)
     return found.actor
+
+
+def own_organisation(actor: Actor) -> Ref:
+    """The organisation that the token acts for.
+
+    Raises:
+        NotFound: it acts for none.
+    """
+    if actor.organisation is None:
+        raise NotFound("单位", "-")
+    return Ref("organisation", actor.organisation)

@@ -17,11 +17,11 @@ class ScopeMissing(DomainError):
     needed: str
 
     def explain(self) -> str:
-        return f"这个令牌没有权限 {self.needed}。请用带有该权限的令牌，或在账户页面另发一个。"
+        return f"这个令牌没有权限 {self.needed}。请用带有该权限的令牌，或请管理员另发一个。"
 
 
 @dataclass(eq=False)
-class OrderKeyMissing(DomainError):
+class KeyMissing(DomainError):
     """缺少幂等键."""
 
     code: ClassVar[str] = "api.idempotency_key_missing"
@@ -29,9 +29,34 @@ class OrderKeyMissing(DomainError):
 
     def explain(self) -> str:
         return (
-            "没有下单：请求缺少 Idempotency-Key 头，重试时无法保证只下一单。"
-            "请为每个新作业生成一个键（至多 120 个可见字符），重试时原样带上。"
+            "没有照办：请求缺少 Idempotency-Key 头（1 至 120 个可见的英文字符），"
+            "重试时无法保证只办一次。请为每件事生成一个键，重试时原样带上。"
         )
+
+
+@dataclass(eq=False)
+class KeyReused(DomainError):
+    """同一幂等键用于不同的请求."""
+
+    code: ClassVar[str] = "api.idempotency_key_reused"
+    key: str
+
+    def explain(self) -> str:
+        return (
+            f"没有照办：幂等键 {self.key} 已用于本单位的另一个请求，而这次的内容不同。"
+            "重试请发原样内容；办另一件事请换一个键。"
+        )
+
+
+@dataclass(eq=False)
+class CursorInvalid(DomainError):
+    """翻页位置读不懂."""
+
+    code: ClassVar[str] = "api.cursor_invalid"
+    http_status: ClassVar[int] = 422
+
+    def explain(self) -> str:
+        return "cursor 读不懂。请原样使用上一页的 next_cursor；要从头看，去掉 cursor。"
 
 
 @dataclass(eq=False)

@@ -7,11 +7,14 @@ from typing import Any
 from jinsuan.dispatch.placement import Candidate, Placement
 from jinsuan.dispatch.queries import AttemptView, JobView
 from jinsuan.kernel.money import Money
+from jinsuan.ledger.queries import StatementLine, TransferView
+from jinsuan.metering.queries import ChargeStep
+from jinsuan.metering.rating import Prices
 from jinsuan.protocol.states import JOB_STATE_ZH, OUTCOME_ZH, JobState, Outcome
 from jinsuan.registry.capacity import ClusterFree
 from jinsuan.vouchers.actions.escrow import Want, afford
 from jinsuan.vouchers.errors import NotEnoughMoney
-from jinsuan.vouchers.queries import FundingView, Wallet
+from jinsuan.vouchers.queries import FundingView, VoucherView, Wallet
 
 
 def job(view: JobView, *, fundings: list[FundingView] | None = None) -> dict[str, Any]:
@@ -34,12 +37,13 @@ def job(view: JobView, *, fundings: list[FundingView] | None = None) -> dict[str
     }
     if fundings is not None:
         shown["spec"] = view.spec
-        shown["attempts"] = [_attempt(attempt) for attempt in view.attempts]
+        shown["attempts"] = [attempt(one) for one in view.attempts]
         shown["money"] = money(fundings)
     return shown
 
 
-def _attempt(view: AttemptView) -> dict[str, Any]:
+def attempt(view: AttemptView) -> dict[str, Any]:
+    """One try of a job."""
     return {
         "id": str(view.ref),
         "number": view.number,
@@ -120,8 +124,8 @@ def _candidate(candidate: Candidate, wallet: Wallet, want: Want) -> dict[str, An
     }
 
 
-def centre(clusters: list[ClusterFree]) -> dict[str, Any]:
-    """One centre from its clusters."""
+def centre(clusters: list[ClusterFree], *, prices: Prices | None = None) -> dict[str, Any]:
+    """One centre from its clusters; with prices when it is shown alone."""
     first = clusters[0]
     cards: dict[str, int] = {}
     free: dict[str, int] = {}
@@ -144,4 +148,68 @@ def centre(clusters: list[ClusterFree]) -> dict[str, Any]:
         "cards": cards,
         "cards_free": free,
         "cpu_free": sum(node.cpu_free_milli for node in nodes) // 1000,
+        "prices": None
+        if prices is None
+        else {resource: yuan_per_hour(milli) for resource, milli in sorted(prices.items())},
+    }
+
+
+def yuan_per_hour(millifen: int) -> str:
+    """A price in thousandths of a fen as yuan, with at least two decimals and no rounding."""
+    assert millifen >= 0, millifen
+    yuan, rest = divmod(millifen, 100_000)
+    decimals = f"{rest:05d}".rstrip("0").ljust(2, "0")
+    return f"{yuan}.{decimals}"
+
+
+def charge(step: ChargeStep, moved: list[TransferView]) -> dict[str, Any]:
+    """One charge with the transfers that it caused."""
+    return {
+        "id": str(step.ref),
+        "attempt": str(step.attempt),
+        "number": step.number,
+        "amount": step.amount.plain,
+        "cumulative": step.cumulative.plain,
+        "recorded_at": step.recorded_at,
+        "transfers": [
+            {
+                "ref": str(view.ref),
+                "debit": view.debit,
+                "credit": view.credit,
+                "amount": view.amount.plain,
+                "reason": view.reason,
+                "reason_zh": view.reason.label,
+                "recorded_at": view.recorded_at,
+            }
+            for view in moved
+        ],
+    }
+
+
+def statement_line(line: StatementLine) -> dict[str, Any]:
+    """One line of an account."""
+    return {
+        "transfer": str(line.transfer),
+        "other": line.other,
+        "amount": line.amount.plain,
+        "balance": line.balance.plain,
+        "reason": line.reason,
+        "reason_zh": line.reason.label,
+        "cause": str(line.cause),
+        "occurred_at": line.occurred_at,
+        "recorded_at": line.recorded_at,
+    }
+
+
+def voucher(view: VoucherView) -> dict[str, Any]:
+    """One voucher."""
+    return {
+        "id": str(view.ref),
+        "title": view.title,
+        "article": view.article,
+        "face": view.face.plain,
+        "left": view.left.plain,
+        "rate": str(view.rate),
+        "valid_from": view.valid_from,
+        "expires_on": view.expires_on,
     }

@@ -8,6 +8,14 @@ from typing import Any
 from ninja import Schema
 
 
+class SpecProblemOut(Schema):
+    """One thing to mend in a job specification: where, what is wrong, and how to mend it."""
+
+    path: str
+    problem: str
+    mend: str
+
+
 class ProblemOut(Schema):
     """A refusal (application/problem+json): what happened, why, what to do next."""
 
@@ -17,14 +25,15 @@ class ProblemOut(Schema):
     code: str
     detail: str
     instance: str
-    problems: list[dict[str, str]] | None = None
+    problems: list[SpecProblemOut] | None = None
+    needed: str | None = None
 
 
 class MeOut(Schema):
     """Who the token stands for."""
 
     person: str | None
-    organisation: str | None
+    organisation: str
     organisation_name: str
     role: str
     scopes: list[str]
@@ -45,6 +54,44 @@ class AttemptOut(Schema):
     allocation: list[dict[str, Any]]
     started_at: datetime | None
     ended_at: datetime | None
+
+
+class AttemptPageOut(Schema):
+    """Attempts, first to begin first."""
+
+    items: list[AttemptOut]
+    next_cursor: str | None
+
+
+class TransferOut(Schema):
+    """One movement in the book. Its ref can be traced: `/trace/{ref}`."""
+
+    ref: str
+    debit: str
+    credit: str
+    amount: str
+    reason: str
+    reason_zh: str
+    recorded_at: datetime
+
+
+class ChargeOut(Schema):
+    """One step of what a job costs, and the transfers that paid it."""
+
+    id: str
+    attempt: str
+    number: int
+    amount: str
+    cumulative: str
+    recorded_at: datetime
+    transfers: list[TransferOut]
+
+
+class ChargePageOut(Schema):
+    """Charges, oldest first."""
+
+    items: list[ChargeOut]
+    next_cursor: str | None
 
 
 class MoneyOut(Schema):
@@ -121,7 +168,7 @@ class PlanOut(Schema):
 
 
 class CentreOut(Schema):
-    """One centre and what is free there."""
+    """One centre and what is free there; asked for alone, with today's prices in yuan per hour."""
 
     code: str
     name: str
@@ -135,6 +182,7 @@ class CentreOut(Schema):
     cards: dict[str, int]
     cards_free: dict[str, int]
     cpu_free: int
+    prices: dict[str, str] | None = None
 
 
 class CentrePageOut(Schema):
@@ -172,6 +220,27 @@ class AccountOut(Schema):
     vouchers: str
 
 
+class StatementLineOut(Schema):
+    """One line of an account: positive amounts came in, `balance` is what stood after it."""
+
+    transfer: str
+    other: str
+    amount: str
+    balance: str
+    reason: str
+    reason_zh: str
+    cause: str
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+class StatementPageOut(Schema):
+    """Lines of an account, newest first."""
+
+    items: list[StatementLineOut]
+    next_cursor: str | None
+
+
 class TraceStepOut(Schema):
     """One step from a fen to its cause."""
 
@@ -186,9 +255,3 @@ class TraceOut(Schema):
 
     ref: str
     steps: list[TraceStepOut]
-
-
-class CancelIn(Schema):
-    """Why the job shall stop."""
-
-    reason: str

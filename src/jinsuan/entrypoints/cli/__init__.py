@@ -7,7 +7,7 @@ import sys
 import structlog
 import typer
 
-from jinsuan.entrypoints.cli import agent, book, job, key, registry, server
+from jinsuan.entrypoints.cli import agent, book, job, key, registry, server, token
 from jinsuan.entrypoints.cli.show import fail
 from jinsuan.entrypoints.database.commands import app as database
 from jinsuan.entrypoints.demo.command import demo
@@ -29,6 +29,7 @@ app.add_typer(registry.app, name="registry")
 app.add_typer(job.app, name="job")
 app.add_typer(job.centres, name="centre")
 app.add_typer(job.vouchers, name="voucher")
+app.add_typer(token.app, name="token")
 app.command("login")(job.login)
 app.command("plan")(job.plan)
 app.command("trace")(book.trace)

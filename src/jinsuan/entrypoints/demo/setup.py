@@ -22,9 +22,9 @@ from jinsuan.registry.actions.agents import issue_enrolment_code, issue_token
 from jinsuan.registry.actions.centres import register_centre
 from jinsuan.registry.actions.people import give_role, register_organisation, register_person
 from jinsuan.registry.queries import centre_id, holders, is_registered
+from jinsuan.registry.scopes import SCOPES
 
 SETUP = Actor.system("demo")
-SCOPES = ("jobs:read", "jobs:write", "centres:read", "vouchers:read", "account:read", "trace:read")
 CUSTOMER = "researcher"
 """Who orders in the story."""
 
@@ -127,7 +127,7 @@ def _token(now: datetime) -> str:
         person=actor.person,
         organisation=actor.organisation,
         role=actor.role,
-        scopes=SCOPES,
+        scopes=tuple(SCOPES),
         label="演示",
         expires_at=now + timedelta(days=1),
         actor=actor,

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from jinsuan.dispatch.pace import SyncPace
+from jinsuan.entrypoints.api.rate import read_rate
 from jinsuan.entrypoints.site.oidc import read_single_sign_on
 
 PACKAGE = Path(__file__).parents[2]
@@ -59,8 +60,10 @@ INSTALLED_APPS = [
     "jinsuan.metering",
     "jinsuan.vouchers",
     "jinsuan.dispatch",
+    "jinsuan.entrypoints.api",
 ]
 MIDDLEWARE = [
+    "jinsuan.entrypoints.api.edge.ProblemEdge",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -184,3 +187,5 @@ AGENT_PACE = SyncPace(
     interval_ms=int(os.environ.get("JINSUAN_SYNC_INTERVAL_MS", "2000")),
     usage_interval_ms=int(os.environ.get("JINSUAN_USAGE_INTERVAL_MS", "60000")),
 )
+# Requests and seconds per token and server process; see api/throttle.py.
+API_RATE = read_rate(os.environ.get("JINSUAN_API_RATE", "600/m"))

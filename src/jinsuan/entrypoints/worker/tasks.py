@@ -43,6 +43,14 @@ def watch(timestamp: int) -> int:
     return _run(ticks.watch)
 
 
+@app.periodic(cron="17 * * * *")
+@app.task(name="sweep", queueing_lock="sweep")
+def sweep(timestamp: int) -> int:
+    """Every hour: what need not be kept any longer."""
+    del timestamp
+    return _run(ticks.sweep)
+
+
 @app.periodic(cron="* * * * * */10")
 @app.task(name="reap", queueing_lock="reap")
 async def reap(timestamp: int) -> int:
@@ -58,4 +66,4 @@ async def reap(timestamp: int) -> int:
     return len(stalled)
 
 
-TIMERS = frozenset({"turn", "watch", "reap"})
+TIMERS = frozenset({"turn", "watch", "reap", "sweep"})

@@ -14,6 +14,7 @@ import structlog
 from django.db import InterfaceError, OperationalError, connection
 
 from jinsuan.dispatch import actions as dispatch
+from jinsuan.entrypoints.api import once
 from jinsuan.kernel.errors import DomainError
 
 log = structlog.get_logger(__name__)
@@ -71,3 +72,8 @@ def watch(now: Clock) -> int:
     """Notice silence, and keep running jobs funded."""
     silent = tried(lambda: dispatch.mark_silent(now=now()), "watch")
     return silent + tried(lambda: dispatch.keep_funded(now=now()), "fund")
+
+
+def sweep(now: Clock) -> int:
+    """Drop answers to keyed requests that are older than we promise to keep them."""
+    return tried(lambda: once.forget(now=now()), "sweep")

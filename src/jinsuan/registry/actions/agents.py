@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
+from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.actions import Note, record
@@ -21,10 +23,12 @@ from jinsuan.registry.errors import (
     ClockSkewed,
     EnrolmentRefused,
     MessageReplayed,
+    ScopeUnknown,
     SignatureInvalid,
     TokenInvalid,
 )
 from jinsuan.registry.models import AgentChannel, AgentKey, ApiToken, EnrolmentCode, Membership
+from jinsuan.registry.scopes import SCOPES
 
 CODE_LIFE = timedelta(hours=24)
 TOUCH_EVERY = timedelta(minutes=1)
@@ -137,7 +141,15 @@ def issue_token(
     actor: Actor,
     now: datetime,
 ) -> str:
-    """Make an API token for a person in a role. Shown once; only its hash is kept."""
+    """Make an API token for a person in a role. Shown once; only its hash is kept.
+
+    Raises:
+        ScopeUnknown: a scope that nothing asks for.
+    """
+    assert expires_at > now, (expires_at, now)
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise ScopeUnknown(scope, tuple(SCOPES))
     text = TOKEN_PREFIX + secrets.token_urlsafe(32)
     row = ApiToken.objects.create(
         person_id=person,
@@ -145,7 +157,7 @@ def issue_token(
         role=role,
         scopes=sorted(set(scopes)),
         token_sha256=_hash(text),
-        label=label,
+        label=label[:60],
         issued_at=now,
         expires_at=expires_at,
     )
@@ -155,14 +167,41 @@ def issue_token(
     return text
 
 
-def authenticate_token(text: str, *, now: datetime) -> tuple[Actor, tuple[str, ...]]:
+@transaction.atomic
+def revoke_token(token: UUID, *, reason: str, actor: Actor, now: datetime) -> None:
+    """Make a token worthless from now on (作废令牌). Again is harmless.
+
+    Raises:
+        NotFound: there is no such token.
+    """
+    row = ApiToken.objects.select_for_update(no_key=True).filter(id=token).first()
+    if row is None:
+        raise NotFound("令牌", str(Ref("token", token)))
+    if row.revoked_at is not None:
+        return
+    row.revoked_at = now
+    row.save(update_fields=["revoked_at"])
+    note = Note(action="token.revoke", subject=Ref("token", token), reason=reason)
+    record([note], actor=actor, now=now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bearer:
+    """Whom a token stands for and what it may be used for."""
+
+    token: Ref
+    actor: Actor
+    scopes: frozenset[str]
+
+
+def authenticate_token(text: str, *, now: datetime) -> Bearer:
     """The actor and scopes behind a token.
 
     Raises:
         TokenInvalid: unknown, revoked or expired, or the person may no longer act in its role.
     """
     today = beijing_date(now)
-    role_in_force = Membership.objects.filter(
+    in_force = Membership.objects.filter(
         Q(effective_to__isnull=True) | Q(effective_to__gt=today),
         person=OuterRef("person"),
         organisation=OuterRef("organisation"),
@@ -171,7 +210,7 @@ def authenticate_token(text: str, *, now: datetime) -> tuple[Actor, tuple[str, .
     )
     row = (
         ApiToken.objects.filter(token_sha256=_hash(text), revoked_at__isnull=True)
-        .filter(Exists(role_in_force), expires_at__gt=now, person__is_active=True)
+        .filter(Exists(in_force), expires_at__gt=now, person__is_active=True)
         .first()
     )
     if row is None:
@@ -181,4 +220,4 @@ def authenticate_token(text: str, *, now: datetime) -> tuple[Actor, tuple[str, .
     actor = Actor(
         person=row.person_id, organisation=row.organisation_id, role=Role(row.role), via="api"
     )
-    return actor, tuple(row.scopes)
+    return Bearer(token=Ref("token", row.id), actor=actor, scopes=frozenset(row.scopes))
