@@ -12,7 +12,7 @@ from django.db.models import Count, Q
 from jinsuan.dispatch.models import Attempt, Decision, Job, LogPart
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Actor, Ref, Role
-from jinsuan.protocol.states import JobState
+from jinsuan.protocol.states import JobState, Outcome
 
 SEES_ALL_JOBS = frozenset(
     {Role.AUDITOR, Role.PROVINCIAL_OFFICER, Role.PLATFORM_OPERATOR, Role.SYSTEM}
@@ -191,10 +191,15 @@ def read_log(attempt: UUID, *, offset: int, limit: int) -> tuple[bytes, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many jobs stand where, over the whole province."""
+    """How many jobs stand where, over the whole province.
+
+    Args:
+        tried: how many were ever placed.
+    """
 
     by_state: dict[str, int]
     by_outcome: dict[str, int]
+    tried: int
 
 
 def counts() -> Counts:
@@ -203,7 +208,19 @@ def counts() -> Counts:
     outcomes = (
         Job.objects.filter(outcome__isnull=False).values_list("outcome").annotate(n=Count("id"))
     )
-    return Counts(by_state=dict(states), by_outcome=dict(outcomes))
+    tried = Job.objects.filter(attempts__gt=0).count()
+    return Counts(by_state=dict(states), by_outcome=dict(outcomes), tried=tried)
+
+
+def refusals() -> list[tuple[str, int]]:
+    """Why jobs were refused after they had been ordered."""
+    refused = Job.objects.filter(~Q(why=""), outcome=Outcome.REFUSED)
+    return list(refused.values_list("why").annotate(n=Count("id")).order_by("-n", "why"))
+
+
+def centres_of_attempts() -> dict[UUID, str]:
+    """The code of the centre of every attempt."""
+    return dict(Attempt.objects.values_list("id", "cluster__centre__code"))
 
 
 def reasons_waiting(*, limit: int = 10) -> list[tuple[str, int]]:

@@ -208,6 +208,34 @@ def held_of(tenant: UUID) -> Money:
     return Money(int(rows["held"] or 0))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyTotals:
+    """What all jobs together were charged, who paid it, and what still stands in escrow."""
+
+    charged: Money
+    from_vouchers: Money
+    cash: Money
+    shortfall: Money
+    held: Money
+
+
+def money_totals() -> MoneyTotals:
+    """The sums over every funding, for reports over the whole province."""
+    whole = Funding.objects.aggregate(c=Sum("captured_fen"), s=Sum("shortfall_fen"))
+    paid = FundingSource.objects.filter(voucher__isnull=False).aggregate(c=Sum("captured_fen"))
+    open_rows = FundingSource.objects.filter(funding__released_at__isnull=True)
+    held = open_rows.aggregate(held=Sum(F("held_fen") - F("captured_fen")))
+    charged, short = Money(int(whole["c"] or 0)), Money(int(whole["s"] or 0))
+    vouchers = Money(int(paid["c"] or 0))
+    return MoneyTotals(
+        charged=charged,
+        from_vouchers=vouchers,
+        cash=charged - vouchers - short,
+        shortfall=short,
+        held=Money(int(held["held"] or 0)),
+    )
+
+
 def half_used(*, limit: int) -> list[FundingView]:
     """Fundings in a rolling hold that have used half of it or more."""
     rows = (

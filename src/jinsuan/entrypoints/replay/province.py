@@ -108,7 +108,10 @@ def read_centres(
     centres = []
     for line, row in numbered(rows):
         code = word(row, "centre", file=file, line=line)
-        city, pool = word(row, "city", file=file, line=line), word(row, "pool", file=file, line=line)
+        city, pool = (
+            word(row, "city", file=file, line=line),
+            word(row, "pool", file=file, line=line),
+        )
         if not homes.get(code):
             raise ReplayDataBad(file, line, f"的中心 {code[:40]} 没有节点")
         centres.append(
