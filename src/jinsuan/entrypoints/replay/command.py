@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import typer
 
 from jinsuan.entrypoints import clock
-from jinsuan.entrypoints.cli.show import as_json
 from jinsuan.entrypoints.database import EmbeddedServer, default_folder
 from jinsuan.entrypoints.replay.errors import NotAReplayFolder, ReplayDataMissing
 from jinsuan.entrypoints.replay.pods import Pace, read_pods, sample
@@ -55,6 +54,7 @@ def replay(
     from jinsuan.entrypoints.replay.run import Plan, run_replay
 
     def tell(report: Any) -> None:
+        from jinsuan.entrypoints.cli.show import as_json
         from jinsuan.entrypoints.replay.show import show
 
         if json:
