@@ -15,6 +15,7 @@ from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.actions import Note, record as note
+from jinsuan.ledger.rows import update_rows
 from jinsuan.metering.errors import ResourceUnpriced, TariffInvalid
 from jinsuan.metering.models import (
     Charge,
@@ -177,7 +178,7 @@ class Reading:
     occurred_at: datetime
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)  # refuses nothing
 def record(readings: Sequence[Reading], *, now: datetime) -> int:
     """Keep readings that can be believed and put the others aside as findings.
 
@@ -241,7 +242,7 @@ class Step:
     amount: Money
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)  # refuses nothing
 def charge(attempts: Sequence[UUID], *, now: datetime) -> list[Step]:
     """Turn readings not yet charged into charges. Calling it again finds nothing to do."""
     meters = [
@@ -296,7 +297,7 @@ def charge(attempts: Sequence[UUID], *, now: datetime) -> list[Step]:
         )
     Charge.objects.bulk_create(charges)
     ChargeLine.objects.bulk_create(lines)
-    Meter.objects.bulk_update(meters, ["due", "charges", "charged_fen"])
+    update_rows(meters, ["due", "charges", "charged_fen"])
     return steps
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import structlog
-from django.db import transaction
-from django.db.models import Q
+from django.db import connection, transaction
 
 from jinsuan.dispatch.actions.ending import after_end, end_attempt
-from jinsuan.dispatch.models import Attempt, Job, LogPart
+from jinsuan.dispatch.models import Attempt, LogPart
 from jinsuan.dispatch.pace import SyncPace
 from jinsuan.kernel.ref import Actor, Ref
+from jinsuan.ledger.rows import update_rows
 from jinsuan.metering import actions as metering
 from jinsuan.protocol.codec import decode, encode
 from jinsuan.protocol.errors import MessageInvalid
@@ -149,7 +151,7 @@ def _apply(
         ]
     if not changed:
         return
-    Attempt.objects.bulk_update(
+    update_rows(
         changed,
         [
             "state",
@@ -163,7 +165,7 @@ def _apply(
             "allocation",
         ],
     )
-    Job.objects.bulk_update(
+    update_rows(
         [attempt.job for attempt in changed],
         ["state", "outcome", "why", "started_at", "ended_at"],
     )
@@ -228,20 +230,42 @@ def _keep_logs(attempts: Mapping[UUID, Attempt], chunks: Sequence[tuple[UUID, Lo
         touched[pk] = attempt
     LogPart.objects.bulk_create(parts)
     if touched:
-        Attempt.objects.bulk_update(touched.values(), ["log_bytes"])
+        update_rows(list(touched.values()), ["log_bytes"])
+
+
+_TO_TELL = """
+    SELECT a.id, a.job_id, a.number, a.engine_key, a.state, a.stop_reason, a.lease_until, c.name,
+           a.work::text, a.nodes::text
+    FROM dispatch_attempt a JOIN registry_cluster c ON c.id = a.cluster_id
+    WHERE c.centre_id = %s AND a.state <> 'ended'
+      AND (a.state IN ('leased', 'unreachable') OR a.stop_reason <> '')
+    ORDER BY a.leased_at, a.id LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An attempt of which the centre has to hear, as the query gives it."""
+
+    id: UUID
+    job_id: UUID
+    number: int
+    engine_key: str
+    state: str
+    stop_reason: str
+    lease_until: datetime
+    cluster: str
+    work: str
+    nodes: str
 
 
 def _to_tell(
     centre: UUID, now: datetime
 ) -> tuple[tuple[Lease, ...], tuple[Cancel, ...], tuple[Ask, ...]]:
     """What this centre has to hear: leases it has not answered, stops, and questions."""
-    rows = (
-        Attempt.objects.filter(cluster__centre=centre)
-        .exclude(state=AttemptState.ENDED)
-        .filter(Q(state__in=[AttemptState.LEASED, AttemptState.UNREACHABLE]) | ~Q(stop_reason=""))
-        .select_related("cluster")
-        .order_by("leased_at", "id")[:MAX_LEASES_PER_SYNC]
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_TO_TELL, [centre, MAX_LEASES_PER_SYNC])
+        rows = [_Waiting(*row) for row in cursor.fetchall()]
     leases: list[Lease] = []
     cancels: list[Cancel] = []
     asks: list[Ask] = []
@@ -266,15 +290,15 @@ def _to_tell(
     return tuple(leases), tuple(cancels), tuple(asks)
 
 
-def _lease(row: Attempt, name: str, seconds: int) -> Lease:
+def _lease(row: _Waiting, name: str, seconds: int) -> Lease:
     return Lease(
         attempt=name,
         job=str(Ref("job", row.job_id)),
         number=row.number,
         fencing=row.number,
         engine_key=row.engine_key,
-        cluster=row.cluster.name,
+        cluster=row.cluster,
         start_within_seconds=seconds,
-        work=decode(Work, row.work),
-        nodes=tuple(decode(NodeShare, share) for share in row.nodes),
+        work=decode(Work, json.loads(row.work)),
+        nodes=tuple(decode(NodeShare, share) for share in json.loads(row.nodes)),
     )

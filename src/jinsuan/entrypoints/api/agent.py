@@ -23,7 +23,6 @@ from jinsuan.protocol.errors import MessageInvalid
 from jinsuan.protocol.messages import SyncRequest
 from jinsuan.registry.actions.agents import accept_envelope, enrol
 from jinsuan.registry.actions.capacity import apply_inventory
-from jinsuan.registry.queries import centre_code
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -70,9 +69,10 @@ def enrol_agent(request: HttpRequest) -> HttpResponse:
 def sync_agent(request: HttpRequest) -> HttpResponse:
     """One round: check the envelope, take the reports, answer with work."""
     now = clock.now()
-    centre = accept_envelope(_envelope(request), request.body, _signature(request), now=now)
+    envelope = _envelope(request)
+    centre = accept_envelope(envelope, request.body, _signature(request), now=now)
     message = decode(SyncRequest, read_json(request, limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE))
-    code = centre_code(centre)
+    code = envelope.centre  # accepted, so it is this centre's
     if message.offers is not None:
         apply_inventory(centre, message.offers, actor=dispatch.agent_actor(code), now=now)
     answer = dispatch.sync(centre, code, message, pace=settings.AGENT_PACE, now=now)

@@ -2,6 +2,8 @@
 
 Nodes are always locked first and in id order, so two rounds can wait for each other but never
 deadlock. What is reserved is counted on the node and card rows, whose CHECKs are the second guard.
+
+What refuses nothing needs no savepoint of its own inside its caller's transaction.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ def _locked(nodes: Iterable[UUID]) -> dict[UUID, _Room]:
     }
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def reserve(wants: Sequence[tuple[UUID, Sequence[Share]]], *, now: datetime) -> list[UUID]:  # noqa: ARG001
     """Reserve for as many attempts as still fit, in order; all nodes of one attempt or none.
 
@@ -150,19 +152,32 @@ def _share(row: Reservation) -> Share:
     )
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def release(attempts: Sequence[UUID], *, now: datetime) -> None:  # noqa: ARG001
     """Free what these attempts hold. Again is harmless."""
     held = Reservation.objects.filter(attempt__in=attempts)
     _locked(held.values_list("node_id", flat=True))
-    # Read after the locks: who freed them in between has committed by now.
-    rows = Reservation.objects.select_for_update().filter(attempt__in=attempts)
-    shares = [_share(row) for row in rows]
-    Reservation.objects.filter(attempt__in=attempts).delete()
+    # Taken after the locks: who freed them in between has committed by now.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM registry_reservation WHERE attempt = ANY (%s::uuid[])"
+            " RETURNING node_id, cards, card_milli, cpu_milli, memory_mib",
+            [list(attempts)],
+        )
+        shares = [
+            Share(
+                node_id=node,
+                cards=tuple(cards),
+                card_milli=card_milli,
+                cpu_milli=cpu_milli,
+                memory_mib=memory_mib,
+            )
+            for node, cards, card_milli, cpu_milli, memory_mib in cursor.fetchall()
+        ]
     _count(shares, sign=-1)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def reassign(attempt: UUID, shares: Sequence[Share], *, now: datetime) -> bool:
     """Let the reservation follow the engine's own allocation.
 
@@ -190,10 +205,22 @@ def apply_inventory(centre: UUID, offers: Sequence[Offer], *, actor: Actor, now:
     below what is reserved of it: such a report is kept out until the jobs there have ended.
     """
     for offer in offers:
+        if _is_known(centre, offer):
+            continue
         cluster, _ = Cluster.objects.get_or_create(
             centre_id=centre, name=offer.cluster, defaults={"engine": offer.engine}
         )
         _apply_cluster(cluster, offer, actor=actor, now=now)
+
+
+def _is_known(centre: UUID, offer: Offer) -> bool:
+    """Whether the cluster stands just so in the tables already: nearly always, and then no row is
+    locked. An agent reports its nodes again whenever their free room changes.
+    """
+    rows = Node.objects.filter(cluster__centre=centre, cluster__name=offer.cluster, online=True)
+    known = {row[0]: row[1:] for row in rows.values_list("name", "cpu_milli", "memory_mib")}
+    told = {node.name: (node.cpu_milli, node.memory_mib) for node in offer.nodes}
+    return bool(known) and known == told
 
 
 def _apply_cluster(cluster: Cluster, offer: Offer, *, actor: Actor, now: datetime) -> None:
