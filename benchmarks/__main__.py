@@ -6,19 +6,13 @@ import argparse
 import json
 import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
-
-ROOT = Path(__file__).parents[1]
-
-
-def data_folder() -> Path | None:
-    """The folder with the trace: JINSUAN_DATA, else shared/data beside the checkout."""
-    configured = os.environ.get("JINSUAN_DATA")
-    folder = Path(configured) if configured else ROOT.parent / "shared" / "data"
-    return folder if (folder / "openb_province").is_dir() else None
+from benchmarks.one import run_one
 
 
 def main() -> int:
@@ -43,31 +37,12 @@ def main() -> int:
     )
     for name in which:
         print(f"\n== {name}")
-        results[name] = _one(name, options)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            results[name] = process.submit(run_one, name, options).result()
         sys.stdout.flush()
     if options.json:
         options.json.write_text(json.dumps(results, ensure_ascii=False, indent=2) + "\n")
     return 0
-
-
-def _one(name: str, options: argparse.Namespace) -> Any:
-    if name == "path":
-        from benchmarks import whole_path
-
-        data = data_folder()
-        if data is None:
-            print("left out: no trace; set JINSUAN_DATA to the folder with openb_province/")
-            return None
-        found = whole_path.whole_path(data, pods=options.pods, longest=options.longest)
-        whole_path.show(found)
-        return found
-    if name == "get":
-        from benchmarks import get_job
-
-        return get_job.run(rounds=options.rounds, seconds=options.seconds)
-    from benchmarks import post_job
-
-    return post_job.run(orders=options.orders)
 
 
 if __name__ == "__main__":
