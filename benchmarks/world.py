@@ -10,6 +10,7 @@ from jinsuan.entrypoints.replay.province import Centre, Machine
 from jinsuan.entrypoints.replay.setup import Tenant, register
 from jinsuan.protocol.messages import NodeOffer, Offer
 from jinsuan.registry.actions.capacity import apply_inventory
+from jinsuan.registry.models import AgentChannel
 from jinsuan.registry.queries import centre_id
 
 # Centres, nodes each, card model, cards per node, cores and GiB per node.
@@ -63,6 +64,8 @@ def fill(now: datetime) -> list[Tenant]:
         pk = centre_id(centre.code)
         assert pk is not None
         apply_inventory(pk, [offer(centre)], actor=agent_actor(centre.code), now=now)
+    # As if their agents had just spoken: a silent centre gets no jobs.
+    AgentChannel.objects.update(last_seen_at=now)
     return tenants
 
 
