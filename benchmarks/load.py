@@ -77,7 +77,17 @@ def _wrk(url: str, targets: list[Target], seconds: int, connections: int) -> Ans
         script = Path(folder) / "ask.lua"
         script.write_text(_SCRIPT % lines)
         done = subprocess.run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(script), url],
+            [
+                "wrk",
+                "-t1",
+                "--timeout",
+                "15s",
+                f"-c{connections}",
+                f"-d{seconds}s",
+                "-s",
+                str(script),
+                url,
+            ],
             capture_output=True,
             encoding="utf-8",
             timeout=seconds + 30,

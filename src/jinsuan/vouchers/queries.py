@@ -9,6 +9,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import F, Sum
 
 from jinsuan.kernel.errors import NotFound
@@ -194,10 +195,54 @@ class FundingView:
         return Money.total(s.held - s.captured for s in self.sources)
 
 
+_FUNDINGS = """
+    SELECT f.attempt, f.number, f.rate_numerator, f.rate_denominator, f.authorised_fen,
+           f.covered_fen, f.captured_fen, f.shortfall_fen, f.released_at,
+           s.id, s.voucher_id, s.held_fen, s.captured_fen
+    FROM vouchers_funding f LEFT JOIN vouchers_fundingsource s ON s.funding_id = f.attempt
+    WHERE f.job = %s
+    ORDER BY f.number, s.id
+"""
+
+
 def fundings_of(job: UUID) -> list[FundingView]:
-    """The fundings of a job's attempts, oldest first."""
-    rows = Funding.objects.filter(job=job).order_by("number").prefetch_related("sources")
-    return [_funding(row) for row in rows]
+    """The fundings of a job's attempts, oldest first. In one statement: every look at a job asks."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FUNDINGS, [job])
+        rows = cursor.fetchall()
+    found: dict[UUID, FundingView] = {}
+    for (
+        attempt,
+        number,
+        numerator,
+        denominator,
+        *fen,
+        released_at,
+        pk,
+        voucher,
+        held,
+        taken,
+    ) in rows:
+        source = SourceView(
+            voucher=None if voucher is None else Ref("voucher", voucher),
+            held=Money(held or 0),
+            captured=Money(taken or 0),
+        )
+        before = () if attempt not in found else found[attempt].sources
+        authorised, covered, captured, shortfall = map(Money, fen)
+        found[attempt] = FundingView(
+            attempt=Ref("attempt", attempt),
+            job=Ref("job", job),
+            number=number,
+            rate=Fraction(numerator, denominator),
+            authorised=authorised,
+            covered=covered,
+            captured=captured,
+            shortfall=shortfall,
+            released_at=released_at,
+            sources=before if pk is None else (*before, source),
+        )
+    return list(found.values())
 
 
 def held_of(tenant: UUID) -> Money:

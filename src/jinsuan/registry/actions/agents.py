@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from django.db import connection, transaction
 
+from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.actions import Note, record
 from jinsuan.protocol.envelope import MAX_SKEW_SECONDS, Envelope
@@ -26,6 +27,18 @@ from jinsuan.registry.models import AgentChannel, AgentKey, ApiToken, EnrolmentC
 
 CODE_LIFE = timedelta(hours=24)
 TOUCH_EVERY = timedelta(minutes=1)
+# In SQL because every request asks; the ORM would take five times the processor time.
+_LIVE_BEARER = """
+    SELECT t.id, t.person_id, t.organisation_id, t.role, t.scopes, t.last_used_at
+    FROM registry_apitoken t JOIN registry_person p ON p.id = t.person_id
+    WHERE t.token_sha256 = %(sha256)s AND t.revoked_at IS NULL AND t.expires_at > %(now)s
+      AND p.is_active
+      AND EXISTS (
+          SELECT FROM registry_membership m
+          WHERE m.person_id = t.person_id AND m.organisation_id = t.organisation_id
+            AND m.role = t.role AND m.effective_from <= %(day)s
+            AND (m.effective_to IS NULL OR m.effective_to > %(day)s))
+"""
 _LIVE_KEY = """
     SELECT k.centre_id, k.public_key
     FROM registry_agentkey k JOIN registry_centre c ON c.id = k.centre_id
@@ -170,16 +183,13 @@ def authenticate_token(text: str, *, now: datetime) -> tuple[Actor, tuple[str, .
     Raises:
         TokenInvalid: unknown, revoked or expired, or the person may no longer act in its role.
     """
-    row = (
-        ApiToken.objects.filter(token_sha256=_hash(text), revoked_at__isnull=True)
-        .filter(expires_at__gt=now, person__is_active=True)
-        .first()
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_LIVE_BEARER, {"sha256": _hash(text), "now": now, "day": beijing_date(now)})
+        row = cursor.fetchone()
     if row is None:
         raise TokenInvalid
-    if row.last_used_at is None or now - row.last_used_at > TOUCH_EVERY:
-        ApiToken.objects.filter(id=row.id).update(last_used_at=now)
-    actor = Actor(
-        person=row.person_id, organisation=row.organisation_id, role=Role(row.role), via="api"
-    )
-    return actor, tuple(row.scopes)
+    pk, person, organisation, role, scopes, last_used_at = row
+    if last_used_at is None or now - last_used_at > TOUCH_EVERY:
+        ApiToken.objects.filter(id=pk).update(last_used_at=now)
+    actor = Actor(person=person, organisation=organisation, role=Role(role), via="api")
+    return actor, tuple(scopes)
