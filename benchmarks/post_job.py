@@ -29,7 +29,7 @@ def watched() -> Stopwatch:
     found.watch("board (kept for 2 s)", "jinsuan.entrypoints.api.board:RecentBoard.get")
     found.watch("plan: is there a place", f"{order}:place")
     found.watch("plan: is there money", f"{order}:wallets")
-    found.watch("insert", f"{order}:Job.save")
+    found.watch("insert", f"{order}:_insert")
     found.watch("audit", f"{order}:record")
     found.watch("submit, rest", "jinsuan.dispatch.actions:submit")
     found.watch("answer: read back", "jinsuan.dispatch.queries:access_job")

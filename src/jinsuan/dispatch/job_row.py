@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection
+from jinsuan.ledger.statements import read
 
 _JOB = """
     SELECT j.id, j.name, j.tenant_id, t.name, j.person_id, j.state, j.outcome, j.why, j.priority,
@@ -78,9 +78,7 @@ _SHARES = AttemptRow._fields.index("shares")
 
 def read_job(pk: UUID) -> JobRow | None:
     """The job, or None when there is none."""
-    with connection.cursor() as cursor:
-        cursor.execute(_JOB, [pk])
-        rows = cursor.fetchall()
+    rows = read(_JOB, [pk])
     if not rows:
         return None
     own = list(rows[0][:_OWN])

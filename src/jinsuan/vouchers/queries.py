@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
+from typing import NamedTuple
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import F, Sum
 
 from jinsuan.kernel.errors import NotFound
@@ -17,6 +17,7 @@ from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger import accounts
 from jinsuan.ledger.queries import balances
+from jinsuan.ledger.statements import read
 from jinsuan.vouchers.models import Funding, FundingSource, Voucher
 from jinsuan.vouchers.split import Purse
 
@@ -30,32 +31,42 @@ class Wallet:
     cash: Money
 
 
+class _Usable(NamedTuple):
+    """A voucher that may pay on a day, with its programme's rate."""
+
+    tenant: UUID
+    id: UUID
+    expires_on: date
+    programme: UUID
+    rate_numerator: int
+    rate_denominator: int
+
+
+_USABLE = """
+    SELECT v.tenant_id, v.id, v.expires_on, p.id, p.rate_numerator, p.rate_denominator
+    FROM vouchers_voucher v JOIN vouchers_programme p ON p.id = v.programme_id
+    WHERE v.tenant_id = ANY (%(tenants)s::uuid[]) AND v.state = 'issued'
+      AND v.valid_from <= %(day)s AND v.expires_on >= %(day)s
+    ORDER BY v.expires_on, v.id
+"""
+
+
 def wallets(tenants: Iterable[UUID], *, on: date) -> dict[UUID, Wallet]:
-    """The wallets of many tenants, read in three queries.
+    """The wallets of many tenants, read in two queries.
 
     Vouchers of one programme pay together; the programme whose voucher expires first goes first.
     """
     ids = set(tenants)
-    rows = (
-        Voucher.objects.filter(
-            tenant__in=ids,
-            state=Voucher.State.ISSUED,
-            valid_from__lte=on,
-            expires_on__gte=on,
-        )
-        .select_related("programme")
-        .order_by("expires_on", "id")
-    )
-    vouchers: dict[UUID, list[Voucher]] = defaultdict(list)
-    for row in rows:
-        vouchers[row.tenant_id].append(row)
+    vouchers: dict[UUID, list[_Usable]] = defaultdict(list)
+    for row in read(_USABLE, {"tenants": list(ids), "day": on}):
+        vouchers[row[0]].append(_Usable._make(row))
     codes = {accounts.cash(Ref("organisation", tenant)) for tenant in ids}
     codes |= {accounts.voucher(Ref("voucher", v.id)) for vs in vouchers.values() for v in vs}
     left = {code: balance.available for code, balance in balances(codes).items()}
     return {tenant: _wallet(tenant, vouchers[tenant], left) for tenant in ids}
 
 
-def _wallet(tenant: UUID, rows: list[Voucher], left: dict[str, Money]) -> Wallet:
+def _wallet(tenant: UUID, rows: list[_Usable], left: dict[str, Money]) -> Wallet:
     cash = left.get(accounts.cash(Ref("organisation", tenant)), Money(0))
     purses = [
         (
@@ -71,10 +82,10 @@ def _wallet(tenant: UUID, rows: list[Voucher], left: dict[str, Money]) -> Wallet
     spendable = [(row, purse) for row, purse in purses if purse.left > Money(0)]
     if not spendable:
         return Wallet(purses=(), rate=Fraction(0), cash=cash)
-    programme = spendable[0][0].programme
+    first = spendable[0][0]
     return Wallet(
-        purses=tuple(p for row, p in spendable if row.programme_id == programme.id),
-        rate=programme.rate,
+        purses=tuple(p for row, p in spendable if row.programme == first.programme),
+        rate=Fraction(first.rate_numerator, first.rate_denominator),
         cash=cash,
     )
 
@@ -207,9 +218,7 @@ _FUNDINGS = """
 
 def fundings_of(job: UUID) -> list[FundingView]:
     """The fundings of a job's attempts, oldest first. In one statement: every look at a job asks."""
-    with connection.cursor() as cursor:
-        cursor.execute(_FUNDINGS, [job])
-        rows = cursor.fetchall()
+    rows = read(_FUNDINGS, [job])
     found: dict[UUID, FundingView] = {}
     for (
         attempt,

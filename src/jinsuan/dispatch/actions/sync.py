@@ -9,13 +9,14 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 
 from jinsuan.dispatch.actions.ending import after_end, end_attempt
 from jinsuan.dispatch.models import Attempt, LogPart
 from jinsuan.dispatch.pace import SyncPace
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.rows import update_rows
+from jinsuan.ledger.statements import read
 from jinsuan.metering import actions as metering
 from jinsuan.protocol.codec import decode, encode
 from jinsuan.protocol.errors import MessageInvalid
@@ -263,9 +264,7 @@ def _to_tell(
     centre: UUID, now: datetime
 ) -> tuple[tuple[Lease, ...], tuple[Cancel, ...], tuple[Ask, ...]]:
     """What this centre has to hear: leases it has not answered, stops, and questions."""
-    with connection.cursor() as cursor:
-        cursor.execute(_TO_TELL, [centre, MAX_LEASES_PER_SYNC])
-        rows = [_Waiting(*row) for row in cursor.fetchall()]
+    rows = [_Waiting(*row) for row in read(_TO_TELL, [centre, MAX_LEASES_PER_SYNC])]
     leases: list[Lease] = []
     cancels: list[Cancel] = []
     asks: list[Ask] = []

@@ -24,7 +24,11 @@ def _database(url: str) -> dict[str, Any]:
         "PORT": parts.port or "",
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"application_name": "jinsuan"},
+        # After so many times a statement of `ledger.statements` is planned once per connection.
+        "OPTIONS": {
+            "application_name": "jinsuan",
+            "prepare_threshold": 3 if os.environ.get("JINSUAN_PREPARE", "1") == "1" else None,
+        },
     }
 
 

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.actions import Note, record
+from jinsuan.ledger.statements import read
 from jinsuan.protocol.envelope import MAX_SKEW_SECONDS, Envelope
 from jinsuan.registry.errors import (
     ClockSkewed,
@@ -121,12 +122,10 @@ def accept_envelope(envelope: Envelope, body: bytes, signature: bytes, *, now: d
         ClockSkewed: sent more than five minutes before or after now.
         MessageReplayed: not after the last accepted message.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_LIVE_KEY, [envelope.centre])
-        key = cursor.fetchone()
-    if key is None:
+    keys = read(_LIVE_KEY, [envelope.centre])
+    if not keys:
         raise SignatureInvalid(envelope.centre)
-    centre, public = key
+    centre, public = keys[0]
     try:
         Ed25519PublicKey.from_public_bytes(bytes(public)).verify(
             signature, envelope.signing_bytes(body)
@@ -183,12 +182,10 @@ def authenticate_token(text: str, *, now: datetime) -> tuple[Actor, tuple[str, .
     Raises:
         TokenInvalid: unknown, revoked or expired, or the person may no longer act in its role.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_LIVE_BEARER, {"sha256": _hash(text), "now": now, "day": beijing_date(now)})
-        row = cursor.fetchone()
-    if row is None:
+    rows = read(_LIVE_BEARER, {"sha256": _hash(text), "now": now, "day": beijing_date(now)})
+    if not rows:
         raise TokenInvalid
-    pk, person, organisation, role, scopes, last_used_at = row
+    pk, person, organisation, role, scopes, last_used_at = rows[0]
     if last_used_at is None or now - last_used_at > TOUCH_EVERY:
         ApiToken.objects.filter(id=pk).update(last_used_at=now)
     actor = Actor(person=person, organisation=organisation, role=Role(role), via="api")
