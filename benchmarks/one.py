@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -19,6 +21,7 @@ def data_folder() -> Path | None:
 
 def run_one(name: str, options: argparse.Namespace) -> Any:
     """Its figures, after printing them; None when it had to be left out."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # figures only
     if name == "path":
         from benchmarks import whole_path
 
