@@ -27,7 +27,7 @@ def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[
     elif path == "/api/v1/jobs" and environ["REQUEST_METHOD"] == "POST":
         name = "order: HTTP and JSON"
     else:
-        name = "other requests"
+        name = "start-up and other requests, once"
     with stopwatch.measure(name):
         answer = _product()(environ, start)
     stopwatch.dump(Path(os.environ[FOLDER]), "server")

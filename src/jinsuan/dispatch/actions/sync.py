@@ -51,11 +51,13 @@ def agent_actor(centre_code: str) -> Actor:
     return Actor.system(f"agent:{centre_code}")
 
 
-@transaction.atomic
 def sync(
     centre: UUID, centre_code: str, request: SyncRequest, *, pace: SyncPace, now: datetime
 ) -> SyncResponse:
     """One round with a centre's agent. Any part of it may be a repeat.
+
+    What was reported is written in one transaction. The answer is read after it, in one statement:
+    most rounds report nothing and then write nothing.
 
     Raises:
         MessageInvalid: another protocol version, or an end without a cause.
@@ -65,16 +67,20 @@ def sync(
     actor = agent_actor(centre_code)
     reports = {_attempt_id(r.attempt): r for r in request.reports}
     chunks = [(_attempt_id(c.attempt), c) for c in request.logs]
-    attempts = _locked(centre, {*reports, *(attempt for attempt, _ in chunks)})
-    _apply(attempts, reports, actor=actor, now=now)
-    _keep_logs(attempts, chunks)
+    spoken_of = {*reports, *(attempt for attempt, _ in chunks)}
+    attempts: dict[UUID, Attempt] = {}
+    if spoken_of:
+        with transaction.atomic():
+            attempts = _locked(centre, spoken_of)
+            _apply(attempts, reports, actor=actor, now=now)
+            _keep_logs(attempts, chunks)
     acks = tuple(
         Ack(
             attempt=str(Ref("attempt", pk)),
             revision=reports[pk].revision if pk in reports else 0,
             log_bytes=attempts[pk].log_bytes if pk in attempts else 0,
         )
-        for pk in sorted({*reports, *(attempt for attempt, _ in chunks)})
+        for pk in sorted(spoken_of)
     )
     leases, cancels, asks = _to_tell(centre, now)
     return SyncResponse(
@@ -103,8 +109,6 @@ def _locked(centre: UUID, ids: set[UUID]) -> dict[UUID, Attempt]:
 
     An attempt of another centre is left out, so nobody can report on a stranger's job.
     """
-    if not ids:
-        return {}
     rows = (
         Attempt.objects.select_for_update(no_key=True, of=("self", "job"))
         .select_related("job", "cluster")

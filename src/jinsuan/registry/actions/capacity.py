@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.actions import Note, record
+from jinsuan.ledger.statements import read
 from jinsuan.protocol.messages import NodeOffer, Offer
 from jinsuan.registry.capacity import Share
 from jinsuan.registry.models import Card, Cluster, Node, Reservation
@@ -213,13 +214,25 @@ def apply_inventory(centre: UUID, offers: Sequence[Offer], *, actor: Actor, now:
         _apply_cluster(cluster, offer, actor=actor, now=now)
 
 
+_STANDING = """
+    SELECT n.name, n.model, n.cpu_milli, n.memory_mib, count(d.node_id)
+    FROM registry_cluster c
+    JOIN registry_node n ON n.cluster_id = c.id AND n.online
+    LEFT JOIN registry_card d ON d.node_id = n.id
+    WHERE c.centre_id = %s AND c.name = %s
+    GROUP BY n.id
+"""
+
+
 def _is_known(centre: UUID, offer: Offer) -> bool:
     """Whether the cluster stands just so in the tables already: nearly always, and then no row is
     locked. An agent reports its nodes again whenever their free room changes.
     """
-    rows = Node.objects.filter(cluster__centre=centre, cluster__name=offer.cluster, online=True)
-    known = {row[0]: row[1:] for row in rows.values_list("name", "cpu_milli", "memory_mib")}
-    told = {node.name: (node.cpu_milli, node.memory_mib) for node in offer.nodes}
+    known = {row[0]: row[1:] for row in read(_STANDING, [centre, offer.cluster])}
+    told = {
+        node.name: (node.model, node.cpu_milli, node.memory_mib, len(node.cards_free_milli))
+        for node in offer.nodes
+    }
     return bool(known) and known == told
 
 
