@@ -7,14 +7,14 @@ free capacity for one round and places many jobs on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import BEIJING
-from jinsuan.kernel.quantity import show_milli
-from jinsuan.metering.rating import Prices, Shape, cost_of, price_per_hour, seconds_for
+from jinsuan.kernel.quantity import SECONDS_PER_HOUR, show_milli
+from jinsuan.metering.rating import Prices, Shape, cost_of, seconds_for
 from jinsuan.protocol.spec import Accelerators, JobSpec
 from jinsuan.registry.capacity import ClusterFree, NodeFree, Share
 
@@ -66,11 +66,59 @@ class Node:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One cluster with its prices of today, during one round."""
+    """One cluster with its prices of today, during one round.
+
+    Args:
+        by_model: the nodes by card model; None holds all, for work without cards.
+        costs, sizes: what was reckoned before in this round. Prices and whole nodes do not change
+            in it, and many orders are alike.
+    """
 
     cluster: ClusterFree
     prices: Prices
-    nodes: tuple[Node, ...]
+    by_model: dict[str | None, tuple[Node, ...]]
+    costs: dict[tuple[Shape, int], Money] = field(default_factory=dict)
+    sizes: dict[tuple[Accelerators | None, int, int], int] = field(default_factory=dict)
+
+    def nodes_for(self, choice: Accelerators | None) -> tuple[Node, ...]:
+        return self.by_model.get(None if choice is None else choice.model, ())
+
+    def models(self) -> Iterator[str]:
+        return (model for model in self.by_model if model is not None)
+
+    def cost(self, shape: Shape, seconds: int) -> Money:
+        """What so long costs here at most."""
+        found = self.costs.get((shape, seconds))
+        if found is None:
+            found = self.costs[shape, seconds] = cost_of(shape, self.prices, seconds=seconds)
+        return found
+
+    def hourly(self, shape: Shape) -> Money:
+        return self.cost(shape, SECONDS_PER_HOUR)
+
+    def large_enough(self, choice: Accelerators | None, cpu_milli: int, memory_mib: int) -> int:
+        """How many nodes could hold one node's part if they were empty."""
+        key = (choice, cpu_milli, memory_mib)
+        if key not in self.sizes:
+            self.sizes[key] = sum(
+                node.free.cpu_milli >= cpu_milli
+                and node.free.memory_mib >= memory_mib
+                and (choice is None or len(node.cards) >= choice.count)
+                for node in self.nodes_for(choice)
+            )
+        return self.sizes[key]
+
+
+def _site(cluster: ClusterFree, prices: Prices) -> Site:
+    nodes = tuple(
+        Node(n, list(n.cards_free_milli), n.cpu_free_milli, n.memory_free_mib)
+        for n in cluster.nodes
+    )
+    models = {node.free.model for node in nodes} - {None}
+    by_model: dict[str | None, tuple[Node, ...]] = {
+        model: tuple(node for node in nodes if node.free.model == model) for model in models
+    }
+    return Site(cluster=cluster, prices=prices, by_model={**by_model, None: nodes})
 
 
 class Board:
@@ -78,17 +126,9 @@ class Board:
 
     def __init__(self, clusters: Sequence[ClusterFree], prices: dict[UUID, dict[str, int]]) -> None:
         self.sites = tuple(
-            Site(
-                cluster=cluster,
-                prices=prices.get(cluster.centre_id, {}),
-                nodes=tuple(
-                    Node(n, list(n.cards_free_milli), n.cpu_free_milli, n.memory_free_mib)
-                    for n in cluster.nodes
-                ),
-            )
-            for cluster in clusters
+            _site(cluster, prices.get(cluster.centre_id, {})) for cluster in clusters
         )
-        self._nodes = {node.free.id: node for site in self.sites for node in site.nodes}
+        self._nodes = {node.free.id: node for site in self.sites for node in site.nodes_for(None)}
 
     def take(self, shares: Sequence[Share]) -> None:
         """Use the shares up for the rest of the round."""
@@ -103,6 +143,7 @@ class Candidate:
     Args:
         authorised: the most it would ever cost there; what is held against.
         max_seconds: how long it may run there, by its own limit and by its budget.
+        shares: what would be reserved; looked for at the best place only, empty at the others.
     """
 
     cluster: ClusterFree
@@ -112,7 +153,7 @@ class Candidate:
     hourly: Money
     authorised: Money
     max_seconds: int
-    shares: tuple[Share, ...]
+    shares: tuple[Share, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,25 +197,23 @@ def place(
         avoid: centres that turned this job down before.
         turn: rotates equal candidates among owners; any number that changes from job to job.
     """
-    candidates: list[Candidate] = []
+    found: list[tuple[Candidate, Site]] = []
     refused: list[Refused] = []
-    choices: Sequence[Accelerators | None] = spec.resources.accelerators or (None,)
     for site in board.sites:
-        best, why = None, _shut(spec, site, avoid)
-        if why is None:
-            results = [_try(spec, choice, site) for choice in choices]
-            found = [r for r in results if isinstance(r, Candidate)]
-            best = min(found, key=lambda c: c.authorised, default=None)
-            reasons = [r for r in results if isinstance(r, Refused)]
-            why = next((r for r in reasons if r.passing), reasons[0] if reasons else None)
-        if best is not None:
-            candidates.append(best)
+        answer = _shut(spec, site, avoid) or _best(spec, site)
+        if isinstance(answer, Candidate):
+            found.append((answer, site))
         else:
-            assert why is not None
-            refused.append(why)
-    count = max(1, len(candidates))
-    order = {id(c): i for i, c in enumerate(candidates)}
-    candidates.sort(key=lambda c: (c.authorised, c.hourly, (order[id(c)] + turn) % count))
+            refused.append(answer)
+    count = max(1, len(found))
+    order = sorted(
+        range(len(found)),
+        key=lambda i: (found[i][0].authorised, found[i][0].hourly, (i + turn) % count),
+    )
+    candidates = [found[i][0] for i in order]
+    if candidates:
+        shares = _gang(spec, candidates[0].choice, found[order[0]][1])
+        candidates[0] = replace(candidates[0], shares=shares)
     return Placement(candidates=tuple(candidates), refused=tuple(refused))
 
 
@@ -196,18 +235,29 @@ def _shut(spec: JobSpec, site: Site, avoid: frozenset[str]) -> Refused | None:
     return None
 
 
+def _best(spec: JobSpec, site: Site) -> Candidate | Refused:
+    """The cheapest of the alternatives that this place has, or why none will do."""
+    choices: Sequence[Accelerators | None] = spec.resources.accelerators or (None,)
+    here = [choice for choice in choices if choice is None or choice.model in site.by_model]
+    if not here:
+        wanted = "、".join(choice.model for choice in choices if choice is not None)
+        has = "、".join(sorted(site.models())) or "没有加速卡"
+        return _no(site, "型号不符", f"要 {wanted}，此处为 {has}", "换一种加速卡")
+    results = [_try(spec, choice, site) for choice in here]
+    found = [r for r in results if isinstance(r, Candidate)]
+    if found:
+        return min(found, key=lambda candidate: candidate.authorised)
+    reasons = [r for r in results if isinstance(r, Refused)]
+    return next((r for r in reasons if r.passing), reasons[0])
+
+
 def _try(spec: JobSpec, choice: Accelerators | None, site: Site) -> Candidate | Refused:
-    cluster, need = site.cluster, spec.resources
-    if choice is not None:
-        models = {n.free.model for n in site.nodes} - {None}
-        if choice.model not in models:
-            has = "、".join(sorted(m for m in models if m)) or "没有加速卡"
-            return _no(site, "型号不符", f"要 {choice.model}，此处为 {has}", "换一种加速卡")
-        if spec.where.domestic and choice.model not in cluster.domestic:
-            return _no(site, "非国产卡", f"{choice.model} 不在国产目录", "去掉国产要求")
-    size = _too_small(spec, choice, site)
-    if size is not None:
-        return size
+    need = spec.resources
+    if choice is not None and spec.where.domestic and choice.model not in site.cluster.domestic:
+        return _no(site, "非国产卡", f"{choice.model} 不在国产目录", "去掉国产要求")
+    large = site.large_enough(choice, need.cpu_milli, need.memory_mib)
+    if large < spec.num_nodes:
+        return _too_small(spec, choice, site, large)
     shape = Shape(
         model=None if choice is None else choice.model,
         milli_cards=0 if choice is None else choice.count * choice.card_milli * spec.num_nodes,
@@ -218,24 +268,22 @@ def _try(spec: JobSpec, choice: Accelerators | None, site: Site) -> Candidate | 
     if missing:
         return _no(site, "未定价", f"没有 {missing[0]} 的价目", "请中心登记价目")
     limit = _limit(spec, shape, site.prices)
+    hourly = site.hourly(shape)
     if limit < 1:
-        hourly = price_per_hour(shape, site.prices)
         return _no(site, "预算不足", f"此处每小时 {hourly}，预算 {spec.budget.total}", "提高预算")
     if closed := _closed(site):
         return closed
-    shares = _gang(spec, choice, site)
-    if shares is None:
+    if not _has_room(spec, choice, site):
         return _no(site, "空闲不足", _free_now(choice, site), "等空闲，或换型号", passing=True)
-    cost = cost_of(shape, site.prices, seconds=limit)
+    cost = site.cost(shape, limit)
     return Candidate(
-        cluster=cluster,
+        cluster=site.cluster,
         choice=choice,
         shape=shape,
         prices=site.prices,
-        hourly=price_per_hour(shape, site.prices),
+        hourly=hourly,
         authorised=cost if spec.budget.total is None else min(cost, spec.budget.total),
         max_seconds=limit,
-        shares=shares,
     )
 
 
@@ -266,33 +314,34 @@ def _limit(spec: JobSpec, shape: Shape, prices: Prices) -> int:
     return min(limits, default=365 * 24 * 3600)
 
 
-def _too_small(spec: JobSpec, choice: Accelerators | None, site: Site) -> Refused | None:
-    """Whether even an empty cluster could not hold it."""
+def _too_small(spec: JobSpec, choice: Accelerators | None, site: Site, large: int) -> Refused:
+    """Even the empty cluster could not hold it."""
     need = spec.resources
-    big = [
-        n.free
-        for n in site.nodes
-        if n.free.cpu_milli >= need.cpu_milli
-        and n.free.memory_mib >= need.memory_mib
-        and (choice is None or (n.free.model == choice.model and len(n.cards) >= choice.count))
-    ]
-    if len(big) >= spec.num_nodes:
-        return None
     want = f"{spec.num_nodes} 个节点，每个 {show_milli(need.cpu_milli)} 核、{need.memory_mib} MiB"
     if choice is not None:
         want += f"、{show_milli(choice.count * choice.card_milli)} 张 {choice.model}"
-    return _no(site, "规模不够", f"要 {want}；此处这样的节点有 {len(big)} 个", "改小每个节点的需求")
+    return _no(site, "规模不够", f"要 {want}；此处这样的节点有 {large} 个", "改小每个节点的需求")
 
 
-def _gang(spec: JobSpec, choice: Accelerators | None, site: Site) -> tuple[Share, ...] | None:
-    """All nodes or none: the ones that waste least."""
+def _has_room(spec: JobSpec, choice: Accelerators | None, site: Site) -> bool:
+    """Whether enough nodes have room now; looks no further than it must."""
+    wanted = spec.num_nodes
+    for node in site.nodes_for(choice):
+        if node.fits(choice, spec) is not None:
+            wanted -= 1
+            if not wanted:
+                return True
+    return False
+
+
+def _gang(spec: JobSpec, choice: Accelerators | None, site: Site) -> tuple[Share, ...]:
+    """All nodes: the ones that waste least."""
     fits = []
-    for node in site.nodes:
+    for node in site.nodes_for(choice):
         used = node.fits(choice, spec)
         if used is not None:
             fits.append((node.waste(choice, used), node, used))
-    if len(fits) < spec.num_nodes:
-        return None
+    assert len(fits) >= spec.num_nodes, "a candidate has room"
     fits.sort(key=lambda fit: fit[0])
     return tuple(
         Share(
@@ -308,9 +357,9 @@ def _gang(spec: JobSpec, choice: Accelerators | None, site: Site) -> tuple[Share
 
 def _free_now(choice: Accelerators | None, site: Site) -> str:
     if choice is None:
-        cores = max((n.cpu for n in site.nodes), default=0)
+        cores = max((n.cpu for n in site.nodes_for(None)), default=0)
         return f"单节点最多空闲 {show_milli(cores)} 核"
-    nodes = [n for n in site.nodes if n.free.model == choice.model]
+    nodes = site.nodes_for(choice)
     whole = max((sum(1 for m in n.cards if m == FULL) for n in nodes), default=0)
     return f"单节点最多空闲 {whole} 张整卡"
 

@@ -9,10 +9,11 @@ from uuid import UUID
 
 from django.db.models import Count, Q
 
+from jinsuan.dispatch.job_row import AttemptRow, JobRow, read_job
 from jinsuan.dispatch.models import Attempt, Decision, Job, LogPart
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Actor, Ref, Role
-from jinsuan.protocol.states import JobState
+from jinsuan.protocol.states import JobState, Outcome
 
 SEES_ALL_JOBS = frozenset(
     {Role.AUDITOR, Role.PROVINCIAL_OFFICER, Role.PLATFORM_OPERATOR, Role.SYSTEM}
@@ -62,19 +63,18 @@ class JobView:
     attempts: tuple[AttemptView, ...]
 
 
-def _attempt(row: Attempt) -> AttemptView:
-    cluster = row.cluster
+def _attempt(row: AttemptRow) -> AttemptView:
     return AttemptView(
         ref=Ref("attempt", row.id),
         number=row.number,
         state=row.state,
         cause=row.cause,
         exit_code=row.exit_code,
-        centre_code=cluster.centre.code,
-        centre_name=cluster.centre.name,
-        cluster=cluster.name,
-        engine=cluster.engine,
-        allocation=tuple(row.allocation or row.nodes),
+        centre_code=row.centre_code,
+        centre_name=row.centre_name,
+        cluster=row.cluster,
+        engine=row.engine,
+        allocation=row.shares,
         leased_at=row.leased_at,
         reported_at=row.reported_at,
         started_at=row.started_at,
@@ -83,12 +83,12 @@ def _attempt(row: Attempt) -> AttemptView:
     )
 
 
-def _view(row: Job, attempts: tuple[AttemptView, ...]) -> JobView:
+def _view(row: Job | JobRow, tenant_name: str, attempts: tuple[AttemptView, ...]) -> JobView:
     return JobView(
         ref=Ref("job", row.id),
         name=row.name,
         tenant=Ref("organisation", row.tenant_id),
-        tenant_name=row.tenant.name,
+        tenant_name=tenant_name,
         person=Ref("person", row.person_id),
         state=row.state,
         outcome=row.outcome,
@@ -125,16 +125,15 @@ def access_job(viewer: Actor, ref: Ref) -> JobView:
     Raises:
         NotFound: there is none, or this viewer may not see it.
     """
-    row = Job.objects.select_related("tenant").filter(id=ref.id).first()
-    if row is None or ref.kind != "job":
+    row = read_job(ref.id) if ref.kind == "job" else None
+    if row is None:
         raise NotFound("作业", str(ref))
-    tries = Attempt.objects.filter(job=row).select_related("cluster__centre").order_by("number")
-    view = _view(row, tuple(_attempt(t) for t in tries))
+    view = _view(row, row.tenant_name, tuple(_attempt(tried) for tried in row.attempts))
     if viewer.role in SEES_ALL_JOBS:
         return view
     if viewer.role is Role.TENANT and row.tenant_id == viewer.organisation:
         return view
-    owners = {t.cluster.centre.owner_id for t in tries}
+    owners = {tried.owner for tried in row.attempts}
     if viewer.role is Role.CENTRE_OPERATOR and viewer.organisation in owners:
         return view
     raise NotFound("作业", str(ref))
@@ -164,7 +163,7 @@ def jobs_for(
     if after is not None:
         rows = rows.filter(id__lt=job_ref(after).id)
     found = list(rows.order_by("-id")[: limit + 1])
-    jobs = tuple(_view(row, ()) for row in found[:limit])
+    jobs = tuple(_view(row, row.tenant.name, ()) for row in found[:limit])
     return JobPage(jobs=jobs, next=str(jobs[-1].ref) if len(found) > limit else None)
 
 
@@ -190,10 +189,15 @@ def read_log(attempt: UUID, *, offset: int, limit: int) -> tuple[bytes, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """How many jobs stand where, over the whole province."""
+    """How many jobs stand where, over the whole province.
+
+    Args:
+        tried: how many were ever placed.
+    """
 
     by_state: dict[str, int]
     by_outcome: dict[str, int]
+    tried: int
 
 
 def counts() -> Counts:
@@ -202,7 +206,19 @@ def counts() -> Counts:
     outcomes = (
         Job.objects.filter(outcome__isnull=False).values_list("outcome").annotate(n=Count("id"))
     )
-    return Counts(by_state=dict(states), by_outcome=dict(outcomes))
+    tried = Job.objects.filter(attempts__gt=0).count()
+    return Counts(by_state=dict(states), by_outcome=dict(outcomes), tried=tried)
+
+
+def refusals() -> list[tuple[str, int]]:
+    """Why jobs were refused after they had been ordered."""
+    refused = Job.objects.filter(~Q(why=""), outcome=Outcome.REFUSED)
+    return list(refused.values_list("why").annotate(n=Count("id")).order_by("-n", "why"))
+
+
+def centres_of_attempts() -> dict[UUID, str]:
+    """The code of the centre of every attempt."""
+    return dict(Attempt.objects.values_list("id", "cluster__centre__code"))
 
 
 def reasons_waiting(*, limit: int = 10) -> list[tuple[str, int]]:

@@ -9,12 +9,13 @@ from datetime import date, datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max
 
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.actions import Note, record as note
+from jinsuan.ledger.rows import update_rows
+from jinsuan.ledger.statements import read
 from jinsuan.metering.errors import ResourceUnpriced, TariffInvalid
 from jinsuan.metering.models import (
     Charge,
@@ -167,6 +168,21 @@ def _contracts(
     return found
 
 
+# Every report of an agent asks these three.
+_LOCK_METERS = """
+    SELECT attempt, since FROM metering_meter WHERE attempt = ANY (%s::uuid[])
+    ORDER BY attempt FOR NO KEY UPDATE
+"""
+_HELD = """
+    SELECT attempt, resource, held_milli FROM metering_lockedprice
+    WHERE attempt = ANY (%s::uuid[])
+"""
+_LAST = """
+    SELECT attempt, resource, max(milli_unit_seconds) FROM metering_usagereading
+    WHERE attempt = ANY (%s::uuid[]) GROUP BY attempt, resource
+"""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """One cumulative value that a centre reported."""
@@ -177,29 +193,25 @@ class Reading:
     occurred_at: datetime
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)  # refuses nothing
 def record(readings: Sequence[Reading], *, now: datetime) -> int:
     """Keep readings that can be believed and put the others aside as findings.
 
     Returns:
         How many were put aside. Repeats are neither kept again nor an error.
     """
-    attempts = {r.attempt for r in readings}
-    meters = (
-        Meter.objects.select_for_update(no_key=True).order_by("attempt").in_bulk(list(attempts))
-    )
-    held: dict[tuple[UUID, str], int] = {
-        (p.attempt, p.resource): p.held_milli
-        for p in LockedPrice.objects.filter(attempt__in=attempts)
-    }
-    last = _last_values(attempts)
+    attempts = list({r.attempt for r in readings})
+    since: dict[UUID, datetime] = dict(read(_LOCK_METERS, [attempts]))
+    held = {(attempt, resource): milli for attempt, resource, milli in read(_HELD, [attempts])}
+    last = {(attempt, resource): value for attempt, resource, value in read(_LAST, [attempts])}
     good: list[UsageReading] = []
     aside: list[DoubtfulReading] = []
     for r in sorted(readings, key=lambda r: (r.attempt, r.resource, r.milli_unit_seconds)):
-        meter = meters.get(r.attempt)
-        assert meter is not None, f"no meter for attempt {r.attempt}"
+        assert r.attempt in since, f"no meter for attempt {r.attempt}"
         before = last.get((r.attempt, r.resource), 0)
-        claim = Claim(held_milli=held.get((r.attempt, r.resource)), since=meter.since, last=before)
+        claim = Claim(
+            held_milli=held.get((r.attempt, r.resource)), since=since[r.attempt], last=before
+        )
         why = doubt(r.milli_unit_seconds, r.occurred_at, claim, now=now)
         values = {
             "attempt": r.attempt,
@@ -220,15 +232,6 @@ def record(readings: Sequence[Reading], *, now: datetime) -> int:
     return len(aside)
 
 
-def _last_values(attempts: set[UUID]) -> dict[tuple[UUID, str], int]:
-    rows = (
-        UsageReading.objects.filter(attempt__in=attempts)
-        .values_list("attempt", "resource")
-        .annotate(last=Max("milli_unit_seconds"))
-    )
-    return {(attempt, resource): last for attempt, resource, last in rows}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One new charge: what the attempt costs in all by now, and what of it is new."""
@@ -241,7 +244,7 @@ class Step:
     amount: Money
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)  # refuses nothing
 def charge(attempts: Sequence[UUID], *, now: datetime) -> list[Step]:
     """Turn readings not yet charged into charges. Calling it again finds nothing to do."""
     meters = [
@@ -296,7 +299,7 @@ def charge(attempts: Sequence[UUID], *, now: datetime) -> list[Step]:
         )
     Charge.objects.bulk_create(charges)
     ChargeLine.objects.bulk_create(lines)
-    Meter.objects.bulk_update(meters, ["due", "charges", "charged_fen"])
+    update_rows(meters, ["due", "charges", "charged_fen"])
     return steps
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+from django.db.models import Max
+
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Ref
@@ -19,6 +21,7 @@ from jinsuan.metering.models import (
     LockedPrice,
     Meter,
     Tariff,
+    UsageReading,
 )
 
 
@@ -138,6 +141,33 @@ def meters_of(job: UUID) -> list[MeterView]:
         )
         for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What one attempt used in all, by resource, and what it was charged."""
+
+    attempt: UUID
+    milli_unit_seconds: dict[str, int]
+    charged: Money
+
+
+def usage_of_attempts() -> list[Used]:
+    """The last readings and the charge of every attempt, for reports over the whole province."""
+    usage: dict[UUID, dict[str, int]] = defaultdict(dict)
+    rows = UsageReading.objects.values_list("attempt", "resource")
+    for attempt, resource, last in rows.annotate(last=Max("milli_unit_seconds")):
+        usage[attempt][resource] = last
+    meters = Meter.objects.order_by("attempt").values_list("attempt", "charged_fen")
+    return [
+        Used(attempt=attempt, milli_unit_seconds=usage[attempt], charged=Money(fen))
+        for attempt, fen in meters
+    ]
+
+
+def doubt_count() -> int:
+    """How many readings were put aside because they could not be believed."""
+    return DoubtfulReading.objects.count()
 
 
 def charges_of(job: UUID) -> list[Ref]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import connection, transaction
 
 from jinsuan.dispatch.errors import JobOver, NowhereToRun, OrderKeyReused
 from jinsuan.dispatch.models import Attempt, Job
@@ -14,6 +15,7 @@ from jinsuan.kernel.errors import NotAllowed
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.actions import Note, record
+from jinsuan.ledger.statements import read
 from jinsuan.protocol.spec import JobSpec
 from jinsuan.protocol.states import AttemptState, JobState, Outcome
 from jinsuan.vouchers.actions.escrow import Want, afford
@@ -60,10 +62,7 @@ def submit(
         state=JobState.QUEUED,
         submitted_at=now,
     )
-    try:
-        with transaction.atomic():
-            job.save(force_insert=True)
-    except IntegrityError:
+    if not _insert(job):
         # Two requests with one key at the same moment: the other one was first.
         assert order_key is not None
         known = _known(tenant, order_key, digest)
@@ -75,14 +74,54 @@ def submit(
     return ref
 
 
+_KNOWN = "SELECT id, spec_digest FROM dispatch_job WHERE tenant_id = %s AND order_key = %s"
+
+
 def _known(tenant: UUID, order_key: str, digest: str) -> Ref | None:
-    found = Job.objects.filter(tenant=tenant, order_key=order_key).first()
-    if found is None:
+    rows = read(_KNOWN, [tenant, order_key])
+    if not rows:
         return None
-    ref = Ref("job", found.id)
-    if found.spec_digest != digest:
+    pk, before = rows[0]
+    ref = Ref("job", pk)
+    if before != digest:
         raise OrderKeyReused(order_key, str(ref))
     return ref
+
+
+_INSERT = """
+    INSERT INTO dispatch_job
+        (id, tenant_id, person_id, name, spec, spec_digest, order_key, priority, state, why,
+         attempts, cancel_reason, submitted_at)
+    VALUES (%s, %s, %s, %s, %s::jsonb, %s, %s, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (tenant_id, order_key) DO NOTHING
+"""
+
+
+def _insert(job: Job) -> bool:
+    """Write a new job; False when the tenant's order key is taken. Without a savepoint: a conflict
+    is an answer here, not an error.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _INSERT,
+            [
+                job.id,
+                job.tenant_id,
+                job.person_id,
+                job.name,
+                json.dumps(job.spec),
+                job.spec_digest,
+                job.order_key,
+                job.priority,
+                job.state,
+                job.why,
+                job.attempts,
+                job.cancel_reason,
+                job.submitted_at,
+            ],
+        )
+        written: int = cursor.rowcount
+    return written == 1
 
 
 def _feasible(spec: JobSpec, board: Board, tenant: UUID, now: datetime) -> None:

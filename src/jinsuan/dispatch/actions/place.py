@@ -17,6 +17,7 @@ from jinsuan.kernel.ids import new_id
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.actions import Note, record
+from jinsuan.ledger.rows import update_rows
 from jinsuan.metering.actions import Opening, open_meters
 from jinsuan.metering.queries import prices_on
 from jinsuan.metering.rating import cost_of
@@ -88,6 +89,7 @@ def place_queued(*, now: datetime, limit: int = 500) -> int:
     )
     if not jobs:
         return 0
+    before = {job.id: (job.state, job.why) for job in jobs}
     planned = _plan(jobs, board_now(now=now), now)
     taken = set(capacity.reserve([(p.attempt, p.chosen.shares) for p in planned], now=now))
     for plan in planned:
@@ -101,7 +103,8 @@ def place_queued(*, now: datetime, limit: int = 500) -> int:
     capacity.release(list(broke), now=now)
     placed = [p for p in planned if p.attempt not in broke]
     _write(placed, now)
-    Job.objects.bulk_update(jobs, ["state", "outcome", "why", "attempts", "ended_at"])
+    changed = [job for job in jobs if (job.state, job.why) != before[job.id]]
+    update_rows(changed, ["state", "outcome", "why", "attempts", "ended_at"])
     if placed:
         log.info("jobs.placed", placed=len(placed), looked_at=len(jobs))
     return len(placed)

@@ -41,9 +41,8 @@ def settle(*, now: datetime, limit: int = 500) -> int:
     if not jobs:
         return 0
     release(list(tries), actor=ACTOR, now=now)
-    for job in jobs:
-        job.state, job.settled_at = JobState.SETTLED, now
-    Job.objects.bulk_update(jobs, ["state", "settled_at"])
+    ids = [job.id for job in jobs]
+    Job.objects.filter(id__in=ids).update(state=JobState.SETTLED, settled_at=now)
     notes = [
         Note(action="job.settle", subject=Ref("job", job.id), after={"outcome": str(job.outcome)})
         for job in jobs

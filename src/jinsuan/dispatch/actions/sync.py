@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
 
 from jinsuan.dispatch.actions.ending import after_end, end_attempt
-from jinsuan.dispatch.models import Attempt, Job, LogPart
+from jinsuan.dispatch.models import Attempt, LogPart
 from jinsuan.dispatch.pace import SyncPace
 from jinsuan.kernel.ref import Actor, Ref
+from jinsuan.ledger.rows import update_rows
+from jinsuan.ledger.statements import read
 from jinsuan.metering import actions as metering
 from jinsuan.protocol.codec import decode, encode
 from jinsuan.protocol.errors import MessageInvalid
@@ -50,11 +53,13 @@ def agent_actor(centre_code: str) -> Actor:
     return Actor.system(f"agent:{centre_code}")
 
 
-@transaction.atomic
 def sync(
     centre: UUID, centre_code: str, request: SyncRequest, *, pace: SyncPace, now: datetime
 ) -> SyncResponse:
     """One round with a centre's agent. Any part of it may be a repeat.
+
+    What was reported is written in one transaction. The answer is read after it, in one statement:
+    most rounds report nothing and then write nothing.
 
     Raises:
         MessageInvalid: another protocol version, or an end without a cause.
@@ -64,16 +69,20 @@ def sync(
     actor = agent_actor(centre_code)
     reports = {_attempt_id(r.attempt): r for r in request.reports}
     chunks = [(_attempt_id(c.attempt), c) for c in request.logs]
-    attempts = _locked(centre, {*reports, *(attempt for attempt, _ in chunks)})
-    _apply(attempts, reports, actor=actor, now=now)
-    _keep_logs(attempts, chunks)
+    spoken_of = {*reports, *(attempt for attempt, _ in chunks)}
+    attempts: dict[UUID, Attempt] = {}
+    if spoken_of:
+        with transaction.atomic():
+            attempts = _locked(centre, spoken_of)
+            _apply(attempts, reports, actor=actor, now=now)
+            _keep_logs(attempts, chunks)
     acks = tuple(
         Ack(
             attempt=str(Ref("attempt", pk)),
             revision=reports[pk].revision if pk in reports else 0,
             log_bytes=attempts[pk].log_bytes if pk in attempts else 0,
         )
-        for pk in sorted({*reports, *(attempt for attempt, _ in chunks)})
+        for pk in sorted(spoken_of)
     )
     leases, cancels, asks = _to_tell(centre, now)
     return SyncResponse(
@@ -102,8 +111,6 @@ def _locked(centre: UUID, ids: set[UUID]) -> dict[UUID, Attempt]:
 
     An attempt of another centre is left out, so nobody can report on a stranger's job.
     """
-    if not ids:
-        return {}
     rows = (
         Attempt.objects.select_for_update(no_key=True, of=("self", "job"))
         .select_related("job", "cluster")
@@ -151,7 +158,7 @@ def _apply(
         ]
     if not changed:
         return
-    Attempt.objects.bulk_update(
+    update_rows(
         changed,
         [
             "state",
@@ -165,7 +172,7 @@ def _apply(
             "allocation",
         ],
     )
-    Job.objects.bulk_update(
+    update_rows(
         [attempt.job for attempt in changed],
         ["state", "outcome", "why", "started_at", "ended_at"],
     )
@@ -230,7 +237,34 @@ def _keep_logs(attempts: Mapping[UUID, Attempt], chunks: Sequence[tuple[UUID, Lo
         touched[pk] = attempt
     LogPart.objects.bulk_create(parts)
     if touched:
-        Attempt.objects.bulk_update(touched.values(), ["log_bytes"])
+        update_rows(list(touched.values()), ["log_bytes"])
+
+
+_TO_TELL = """
+    SELECT a.id, a.job_id, a.number, a.engine_key, a.state, a.stop_reason, a.lease_until,
+           a.reported_at, c.name, a.work::text, a.nodes::text
+    FROM dispatch_attempt a JOIN registry_cluster c ON c.id = a.cluster_id
+    WHERE c.centre_id = %s AND a.state <> 'ended'
+      AND (a.state IN ('leased', 'unreachable') OR a.stop_reason <> '' OR a.reported_at < %s)
+    ORDER BY a.leased_at, a.id LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An attempt of which the centre has to hear, as the query gives it."""
+
+    id: UUID
+    job_id: UUID
+    number: int
+    engine_key: str
+    state: str
+    stop_reason: str
+    lease_until: datetime
+    reported_at: datetime | None
+    cluster: str
+    work: str
+    nodes: str
 
 
 def _to_tell(
@@ -238,17 +272,7 @@ def _to_tell(
 ) -> tuple[tuple[Lease, ...], tuple[Cancel, ...], tuple[Ask, ...]]:
     """What this centre has to hear: leases it has not answered, stops, and questions."""
     quiet_since = now - QUIET
-    rows = (
-        Attempt.objects.filter(cluster__centre=centre)
-        .exclude(state=AttemptState.ENDED)
-        .filter(
-            Q(state__in=[AttemptState.LEASED, AttemptState.UNREACHABLE])
-            | ~Q(stop_reason="")
-            | Q(reported_at__lt=quiet_since)
-        )
-        .select_related("cluster")
-        .order_by("leased_at", "id")[:MAX_LEASES_PER_SYNC]
-    )
+    rows = [_Waiting(*row) for row in read(_TO_TELL, [centre, quiet_since, MAX_LEASES_PER_SYNC])]
     leases: list[Lease] = []
     cancels: list[Cancel] = []
     asks: list[Ask] = []
@@ -275,15 +299,15 @@ def _to_tell(
     return tuple(leases), tuple(cancels), tuple(asks)
 
 
-def _lease(row: Attempt, name: str, seconds: int) -> Lease:
+def _lease(row: _Waiting, name: str, seconds: int) -> Lease:
     return Lease(
         attempt=name,
         job=str(Ref("job", row.job_id)),
         number=row.number,
         fencing=row.number,
         engine_key=row.engine_key,
-        cluster=row.cluster.name,
+        cluster=row.cluster,
         start_within_seconds=seconds,
-        work=decode(Work, row.work),
-        nodes=tuple(decode(NodeShare, share) for share in row.nodes),
+        work=decode(Work, json.loads(row.work)),
+        nodes=tuple(decode(NodeShare, share) for share in json.loads(row.nodes)),
     )

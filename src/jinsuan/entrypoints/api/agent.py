@@ -25,7 +25,6 @@ from jinsuan.protocol.limits import check_sync
 from jinsuan.protocol.messages import SyncRequest
 from jinsuan.registry.actions.agents import accept_envelope, enrol
 from jinsuan.registry.actions.capacity import apply_inventory
-from jinsuan.registry.queries import centre_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +74,11 @@ def enrol_agent(request: HttpRequest) -> HttpResponse:
 def sync_agent(request: HttpRequest) -> HttpResponse:
     """One round: check the envelope, take the reports, answer with work."""
     now = clock.now()
-    centre = accept_envelope(_envelope(request), request.body, _signature(request), now=now)
+    envelope = _envelope(request)
+    centre = accept_envelope(envelope, request.body, _signature(request), now=now)
     raw = read_json(request, limit=settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
     message = check_sync(decode(SyncRequest, raw))
-    code = centre_code(centre)
+    code = envelope.centre  # accepted, so it is this centre's
     if message.offers is not None:
         apply_inventory(centre, message.offers, actor=dispatch.agent_actor(code), now=now)
     answer = dispatch.sync(centre, code, message, pace=settings.AGENT_PACE, now=now)

@@ -11,6 +11,7 @@ from jinsuan.entrypoints.cli import agent, book, job, key, registry, server, tok
 from jinsuan.entrypoints.cli.show import fail
 from jinsuan.entrypoints.database.commands import app as database
 from jinsuan.entrypoints.demo.command import demo
+from jinsuan.entrypoints.replay.command import replay
 from jinsuan.kernel.errors import DomainError
 
 app = typer.Typer(
@@ -38,6 +39,7 @@ app.command("serve")(server.serve)
 app.command("worker")(server.worker)
 app.command("dev")(server.dev)
 app.command("demo")(demo)
+app.command("replay")(replay)
 
 
 def main() -> None:

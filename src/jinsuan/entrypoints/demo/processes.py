@@ -41,12 +41,14 @@ class Processes:
     environment: dict[str, str]
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, name: str, arguments: Sequence[str]) -> None:
+    def start(
+        self, name: str, arguments: Sequence[str], *, module: str = "jinsuan.entrypoints.cli"
+    ) -> None:
         """Start `jinsuan …` in a process group of its own, so Ctrl-C reaches only us."""
         self.logs.mkdir(parents=True, exist_ok=True)
         with (self.logs / f"{name}.log").open("ab") as log:
             self.children[name] = subprocess.Popen(
-                [sys.executable, "-m", "jinsuan.entrypoints.cli", *arguments],
+                [sys.executable, "-m", module, *arguments],
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parents[2]
 def _database(url: str) -> dict[str, Any]:
     parts = urlsplit(url)
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "jinsuan.entrypoints.site.postgresql",
         "NAME": parts.path.lstrip("/"),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
@@ -27,7 +27,11 @@ def _database(url: str) -> dict[str, Any]:
         "PORT": parts.port or "",
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {"application_name": "jinsuan"},
+        # After so many times a statement of `ledger.statements` is planned once per connection.
+        "OPTIONS": {
+            "application_name": "jinsuan",
+            "prepare_threshold": 3 if os.environ.get("JINSUAN_PREPARE", "1") == "1" else None,
+        },
     }
 
 

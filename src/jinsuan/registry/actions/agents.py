@@ -11,13 +11,13 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db import connection, transaction
 
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.actions import Note, record
+from jinsuan.ledger.statements import read
 from jinsuan.protocol.envelope import MAX_SKEW_SECONDS, Envelope
 from jinsuan.registry.errors import (
     ClockSkewed,
@@ -27,11 +27,33 @@ from jinsuan.registry.errors import (
     SignatureInvalid,
     TokenInvalid,
 )
-from jinsuan.registry.models import AgentChannel, AgentKey, ApiToken, EnrolmentCode, Membership
+from jinsuan.registry.models import AgentChannel, AgentKey, ApiToken, EnrolmentCode
 from jinsuan.registry.scopes import SCOPES
 
 CODE_LIFE = timedelta(hours=24)
 TOUCH_EVERY = timedelta(minutes=1)
+# In SQL because every request asks; the ORM would take five times the processor time.
+_LIVE_BEARER = """
+    SELECT t.id, t.person_id, t.organisation_id, t.role, t.scopes, t.last_used_at
+    FROM registry_apitoken t JOIN registry_person p ON p.id = t.person_id
+    WHERE t.token_sha256 = %(sha256)s AND t.revoked_at IS NULL AND t.expires_at > %(now)s
+      AND p.is_active
+      AND EXISTS (
+          SELECT FROM registry_membership m
+          WHERE m.person_id = t.person_id AND m.organisation_id = t.organisation_id
+            AND m.role = t.role AND m.effective_from <= %(day)s
+            AND (m.effective_to IS NULL OR m.effective_to > %(day)s))
+"""
+_LIVE_KEY = """
+    SELECT k.centre_id, k.public_key
+    FROM registry_agentkey k JOIN registry_centre c ON c.id = k.centre_id
+    WHERE c.code = %s AND k.revoked_at IS NULL
+"""
+_ADVANCE = """
+    UPDATE registry_agentchannel AS c SET boot = d.boot, sequence = d.sequence, last_seen_at = d.at
+    FROM (VALUES (%s::bigint, %s::bigint, %s::timestamptz)) AS d(boot, sequence, at)
+    WHERE c.centre_id = %s AND (c.boot, c.sequence) < (d.boot, d.sequence)
+"""
 TOKEN_PREFIX = "js_"  # noqa: S105 - a prefix, so that scanners recognise a leaked token
 
 
@@ -95,23 +117,20 @@ def revoke_key(centre: UUID, *, reason: str, actor: Actor, now: datetime) -> Non
     record([note], actor=actor, now=now)
 
 
-@transaction.atomic
 def accept_envelope(envelope: Envelope, body: bytes, signature: bytes, *, now: datetime) -> UUID:
     """Check who speaks and that it was not said before; returns the centre.
+
+    It writes one statement, so it needs no transaction of its own.
 
     Raises:
         SignatureInvalid: unknown centre, no live key, or the signature does not fit.
         ClockSkewed: sent more than five minutes before or after now.
         MessageReplayed: not after the last accepted message.
     """
-    key = (
-        AgentKey.objects.filter(centre__code=envelope.centre, revoked_at__isnull=True)
-        .values_list("centre_id", "public_key")
-        .first()
-    )
-    if key is None:
+    keys = read(_LIVE_KEY, [envelope.centre])
+    if not keys:
         raise SignatureInvalid(envelope.centre)
-    centre, public = key
+    centre, public = keys[0]
     try:
         Ed25519PublicKey.from_public_bytes(bytes(public)).verify(
             signature, envelope.signing_bytes(body)
@@ -121,11 +140,14 @@ def accept_envelope(envelope: Envelope, body: bytes, signature: bytes, *, now: d
     skew = abs(int(now.timestamp()) - envelope.time)
     if skew > MAX_SKEW_SECONDS:
         raise ClockSkewed(skew, MAX_SKEW_SECONDS, now)
-    channel = AgentChannel.objects.select_for_update(no_key=True).get(centre=centre)
-    if (envelope.boot, envelope.sequence) <= (channel.boot, channel.sequence):
+    # One statement looks and writes: of two copies at the same moment the second finds the first.
+    with connection.cursor() as cursor:
+        cursor.execute(_ADVANCE, [envelope.boot, envelope.sequence, now, centre])
+        fresh = cursor.rowcount == 1
+    if not fresh:
+        channel = AgentChannel.objects.get(centre=centre)
         raise MessageReplayed(envelope.boot, envelope.sequence, channel.boot, channel.sequence)
-    channel.boot, channel.sequence, channel.last_seen_at = envelope.boot, envelope.sequence, now
-    channel.save(update_fields=["boot", "sequence", "last_seen_at"])
+    assert isinstance(centre, UUID)
     return centre
 
 
@@ -200,24 +222,11 @@ def authenticate_token(text: str, *, now: datetime) -> Bearer:
     Raises:
         TokenInvalid: unknown, revoked or expired, or the person may no longer act in its role.
     """
-    today = beijing_date(now)
-    in_force = Membership.objects.filter(
-        Q(effective_to__isnull=True) | Q(effective_to__gt=today),
-        person=OuterRef("person"),
-        organisation=OuterRef("organisation"),
-        role=OuterRef("role"),
-        effective_from__lte=today,
-    )
-    row = (
-        ApiToken.objects.filter(token_sha256=_hash(text), revoked_at__isnull=True)
-        .filter(Exists(in_force), expires_at__gt=now, person__is_active=True)
-        .first()
-    )
-    if row is None:
+    rows = read(_LIVE_BEARER, {"sha256": _hash(text), "now": now, "day": beijing_date(now)})
+    if not rows:
         raise TokenInvalid
-    if row.last_used_at is None or now - row.last_used_at > TOUCH_EVERY:
-        ApiToken.objects.filter(id=row.id).update(last_used_at=now)
-    actor = Actor(
-        person=row.person_id, organisation=row.organisation_id, role=Role(row.role), via="api"
-    )
-    return Bearer(token=Ref("token", row.id), actor=actor, scopes=frozenset(row.scopes))
+    pk, person, organisation, role, scopes, last_used_at = rows[0]
+    if last_used_at is None or now - last_used_at > TOUCH_EVERY:
+        ApiToken.objects.filter(id=pk).update(last_used_at=now)
+    actor = Actor(person=person, organisation=organisation, role=Role(role), via="api")
+    return Bearer(token=Ref("token", pk), actor=actor, scopes=frozenset(scopes))

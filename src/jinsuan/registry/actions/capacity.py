@@ -2,6 +2,8 @@
 
 Nodes are always locked first and in id order, so two rounds can wait for each other but never
 deadlock. What is reserved is counted on the node and card rows, whose CHECKs are the second guard.
+
+What refuses nothing needs no savepoint of its own inside its caller's transaction.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from django.db import connection, transaction
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.actions import Note, record
+from jinsuan.ledger.statements import read
 from jinsuan.protocol.messages import NodeOffer, Offer
 from jinsuan.registry.actions.nodes import take_over
 from jinsuan.registry.capacity import Machine, Share
@@ -68,7 +71,7 @@ def _locked(nodes: Iterable[UUID]) -> dict[UUID, _Room]:
     }
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def reserve(wants: Sequence[tuple[UUID, Sequence[Share]]], *, now: datetime) -> list[UUID]:  # noqa: ARG001
     """Reserve for as many attempts as still fit, in order; all nodes of one attempt or none.
 
@@ -151,19 +154,32 @@ def _share(row: Reservation) -> Share:
     )
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def release(attempts: Sequence[UUID], *, now: datetime) -> None:  # noqa: ARG001
     """Free what these attempts hold. Again is harmless."""
     held = Reservation.objects.filter(attempt__in=attempts)
     _locked(held.values_list("node_id", flat=True))
-    # Read after the locks: who freed them in between has committed by now.
-    rows = Reservation.objects.select_for_update().filter(attempt__in=attempts)
-    shares = [_share(row) for row in rows]
-    Reservation.objects.filter(attempt__in=attempts).delete()
+    # Taken after the locks: who freed them in between has committed by now.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM registry_reservation WHERE attempt = ANY (%s::uuid[])"
+            " RETURNING node_id, cards, card_milli, cpu_milli, memory_mib",
+            [list(attempts)],
+        )
+        shares = [
+            Share(
+                node_id=node,
+                cards=tuple(cards),
+                card_milli=card_milli,
+                cpu_milli=cpu_milli,
+                memory_mib=memory_mib,
+            )
+            for node, cards, card_milli, cpu_milli, memory_mib in cursor.fetchall()
+        ]
     _count(shares, sign=-1)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def reassign(attempt: UUID, shares: Sequence[Share], *, now: datetime) -> bool:
     """Let the reservation follow the engine's own allocation.
 
@@ -191,6 +207,8 @@ def apply_inventory(centre: UUID, offers: Sequence[Offer], *, actor: Actor, now:
     away what jobs hold is kept out and noted as a doubt until the jobs there have ended.
     """
     for offer in offers:
+        if _is_known(centre, offer):
+            continue
         cluster, _ = Cluster.objects.get_or_create(
             centre_id=centre, name=offer.cluster, defaults={"engine": offer.engine}
         )
@@ -210,6 +228,28 @@ def apply_inventory(centre: UUID, offers: Sequence[Offer], *, actor: Actor, now:
             subject = Ref("cluster", cluster.id)
             note = Note(action="cluster.inventory", subject=subject, after=after)
             record([note], actor=actor, now=now)
+
+
+_STANDING = """
+    SELECT n.name, n.model, n.cpu_milli, n.memory_mib, n.doubt, count(d.node_id)
+    FROM registry_cluster c
+    JOIN registry_node n ON n.cluster_id = c.id AND n.online
+    LEFT JOIN registry_card d ON d.node_id = n.id
+    WHERE c.centre_id = %s AND c.name = %s
+    GROUP BY n.id
+"""
+
+
+def _is_known(centre: UUID, offer: Offer) -> bool:
+    """Whether the cluster stands just so in the tables already: nearly always, and then no row is
+    locked. An agent reports its nodes again whenever their free room changes.
+    """
+    known = {row[0]: row[1:] for row in read(_STANDING, [centre, offer.cluster])}
+    told = {
+        node.name: (node.model, node.cpu_milli, node.memory_mib, "", len(node.cards_free_milli))
+        for node in offer.nodes
+    }
+    return bool(known) and known == told
 
 
 def _machine(node: NodeOffer) -> Machine:

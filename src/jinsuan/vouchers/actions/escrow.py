@@ -20,6 +20,7 @@ from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger import accounts
 from jinsuan.ledger.actions import Posting, post
 from jinsuan.ledger.reasons import Reason
+from jinsuan.ledger.rows import update_rows
 from jinsuan.vouchers.errors import NotEnoughMoney
 from jinsuan.vouchers.models import Funding, FundingSource
 from jinsuan.vouchers.queries import Wallet, wallets
@@ -230,12 +231,8 @@ def capture(captures: Sequence[Capture], *, actor: Actor, now: datetime) -> None
             before, item.amount, purses, rate=funding.rate, voucher_so_far=Money(so_far)
         )
         postings += _take(funding, sources, item, parts, now)
-    Funding.objects.bulk_update(
-        [f for f, _ in fundings.values()], ["captured_fen", "shortfall_fen"]
-    )
-    FundingSource.objects.bulk_update(
-        [s for _, sources in fundings.values() for s in sources], ["captured_fen"]
-    )
+    update_rows([f for f, _ in fundings.values()], ["captured_fen", "shortfall_fen"])
+    update_rows([s for _, sources in fundings.values() for s in sources], ["captured_fen"])
     post(postings, actor=actor, now=now)
 
 
@@ -323,5 +320,6 @@ def release(attempts: Sequence[UUID], *, actor: Actor, now: datetime) -> None:
                     occurred_at=now,
                 )
             )
-    Funding.objects.bulk_update(open_fundings, ["released_at"])
+    opened = [funding.attempt for funding in open_fundings]
+    Funding.objects.filter(attempt__in=opened).update(released_at=now)
     post(postings, actor=actor, now=now)

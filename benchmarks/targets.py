@@ -1,0 +1,8 @@
+"""What the platform has promised to be at least as quick as."""
+
+from __future__ import annotations
+
+CPU_MS_PER_JOB = 50
+"""Processor milliseconds per settled job over the whole path, all processes, 20 agents."""
+SHARE_OF_BARE = 0.70
+"""Requests per second of GET of a job, as a share of the bare stack's in the same run."""

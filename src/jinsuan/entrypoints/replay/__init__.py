@@ -1,0 +1,1 @@
+"""The replay: real machines and real requests of a public trace, through the real platform."""
