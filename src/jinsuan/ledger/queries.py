@@ -4,6 +4,7 @@ knows people; whoever calls these has been let in already.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +36,7 @@ __all__ = [
     "statement",
     "transfer",
     "transfers_caused_by",
+    "transfers_caused_by_each",
     "transfers_with_key_prefix",
 ]
 
@@ -147,6 +149,16 @@ def _find(which: Ref | UUID | str) -> Transfer | None:
 def transfers_caused_by(cause: Ref) -> list[TransferView]:
     """What one thing made move, in the order of recording."""
     return [_transfer_view(row) for row in _transfers().filter(cause=str(cause))]
+
+
+def transfers_caused_by_each(causes: Iterable[Ref]) -> dict[Ref, list[TransferView]]:
+    """What each of many things made move, in one query; a cause that moved nothing has no entry."""
+    wanted = {str(cause) for cause in causes}
+    found: dict[Ref, list[TransferView]] = defaultdict(list)
+    for row in _transfers().filter(cause__in=wanted):
+        view = _transfer_view(row)
+        found[view.cause].append(view)
+    return dict(found)
 
 
 def transfers_with_key_prefix(prefix: str) -> list[TransferView]:

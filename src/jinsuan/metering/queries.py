@@ -146,6 +146,47 @@ def charges_of(job: UUID) -> list[Ref]:
     return [Ref("charge", pk) for pk in rows.values_list("id", flat=True)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargeStep:
+    """One charge in a list."""
+
+    ref: Ref
+    job: Ref
+    attempt: Ref
+    number: int
+    amount: Money
+    cumulative: Money
+    recorded_at: datetime
+
+
+def charges_of_job(job: UUID, *, limit: int) -> list[ChargeStep]:
+    """The latest charges of a job, newest first."""
+    rows = Charge.objects.filter(job=job).order_by("-recorded_at", "-number")
+    return [_step(row) for row in rows[:limit]]
+
+
+def charges_of_tenant(
+    tenant: UUID, *, before: Ref | None = None, limit: int = 20
+) -> list[ChargeStep]:
+    """The charges of a tenant's jobs, newest first; `before` is the last one of the page before."""
+    rows = Charge.objects.filter(attempt__tenant=tenant)
+    if before is not None:
+        rows = rows.filter(id__lt=before.id)
+    return [_step(row) for row in rows.order_by("-id")[:limit]]
+
+
+def _step(row: Charge) -> ChargeStep:
+    return ChargeStep(
+        ref=Ref("charge", row.id),
+        job=Ref("job", row.job),
+        attempt=Ref("attempt", row.attempt_id),
+        number=row.number,
+        amount=Money(row.amount_fen),
+        cumulative=Money(row.cumulative_fen),
+        recorded_at=row.recorded_at,
+    )
+
+
 def links(ref: Ref) -> list[Ref]:
     """What metering knows to hang together with this thing, in the order of the trace."""
     if ref.kind == "charge":

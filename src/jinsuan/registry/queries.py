@@ -15,7 +15,16 @@ from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.registry.capacity import ClusterFree, NodeFree
 from jinsuan.registry.catalogue import cities, domestic_models
-from jinsuan.registry.models import Centre, Cluster, Membership, Node, Organisation, Person
+from jinsuan.registry.models import (
+    AgentChannel,
+    AgentKey,
+    Centre,
+    Cluster,
+    Membership,
+    Node,
+    Organisation,
+    Person,
+)
 
 SEES_ALL = frozenset(
     {Role.AUDITOR, Role.PROVINCIAL_OFFICER, Role.PLATFORM_OPERATOR, Role.TREASURY, Role.SYSTEM}
@@ -200,6 +209,69 @@ def centres_of(viewer: Actor) -> list[Centre]:
     if viewer.role is Role.CENTRE_OPERATOR:
         return list(rows.filter(owner=viewer.organisation))
     return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """One node with what is taken of it; cards in thousandths, by index."""
+
+    name: str
+    cluster: str
+    model: str | None
+    cards_taken_milli: tuple[int, ...]
+    cpu_milli: int
+    cpu_taken_milli: int
+    memory_mib: int
+    memory_taken_mib: int
+    online: bool
+
+
+def nodes_of(centre: UUID) -> list[NodeView]:
+    """All nodes of a centre, also those that are away. The caller went through its door."""
+    rows = (
+        Node.objects.filter(cluster__centre=centre)
+        .select_related("cluster")
+        .annotate(taken=ArrayAgg("cards__reserved_milli", order_by="cards__index", default=[]))
+        .order_by("cluster__name", "name")
+    )
+    return [
+        NodeView(
+            name=row.name,
+            cluster=row.cluster.name,
+            model=row.model,
+            cards_taken_milli=tuple(milli for milli in row.taken if milli is not None),
+            cpu_milli=row.cpu_milli,
+            cpu_taken_milli=row.cpu_reserved_milli,
+            memory_mib=row.memory_mib,
+            memory_taken_mib=row.memory_reserved_mib,
+            online=row.online,
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentView:
+    """A centre's agent: its key and the last message accepted from it."""
+
+    enrolled_at: datetime | None
+    version: str
+    boot: int
+    sequence: int
+    last_seen_at: datetime | None
+
+
+def agent_of(centre: UUID) -> AgentView:
+    """What is known of a centre's agent. The caller went through the centre's door."""
+    channel = AgentChannel.objects.get(centre=centre)
+    keys = AgentKey.objects.filter(centre=centre, revoked_at__isnull=True)
+    return AgentView(
+        enrolled_at=keys.values_list("enrolled_at", flat=True).first(),
+        version=channel.agent_version,
+        boot=channel.boot,
+        sequence=channel.sequence,
+        last_seen_at=channel.last_seen_at,
+    )
 
 
 def links(ref: Ref) -> list[Ref]:

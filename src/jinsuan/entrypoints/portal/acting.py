@@ -20,8 +20,7 @@ from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.portal.words import ROLES
 from jinsuan.kernel.errors import NotAllowed
 from jinsuan.kernel.ref import Actor, Ref, Role
-from jinsuan.registry.models import Membership
-from jinsuan.registry.queries import actor_for, memberships_of
+from jinsuan.registry.queries import MembershipView, memberships_of
 
 VIA = "portal"
 CHOICE = "acting"
@@ -58,18 +57,18 @@ class Acting:
         return ROLES[self.actor.role]
 
 
-def key_of(membership: Membership) -> str:
+def key_of(membership: MembershipView) -> str:
     """A membership as the session and the form write it."""
-    return f"{membership.organisation_id}|{membership.role}"
+    return f"{membership.organisation}|{membership.role}"
 
 
-def choices(request: HttpRequest) -> list[Membership]:
+def choices(request: HttpRequest) -> list[MembershipView]:
     """All the person may act as, in a fixed order."""
     found = memberships_of(cast(UUID, request.user.pk), now=clock.now())
-    return sorted(found, key=lambda m: (FIRST.index(Role(m.role)), m.organisation.name))
+    return sorted(found, key=lambda m: (FIRST.index(m.role), m.organisation_name))
 
 
-def choose(request: HttpRequest, membership: Membership) -> None:
+def choose(request: HttpRequest, membership: MembershipView) -> None:
     """Act as this from now on. The membership is checked again whenever it is used."""
     request.session[CHOICE] = key_of(membership)
     vars(request).pop("_acting", None)
@@ -90,17 +89,14 @@ def _acting(request: HttpRequest) -> Acting | None:
         return None
     wanted = request.session.get(CHOICE, "")
     chosen = next((m for m in found if key_of(m) == wanted), found[0])
-    actor = actor_for(
-        person=cast(UUID, request.user.pk),
-        organisation=chosen.organisation_id,
-        role=Role(chosen.role),
-        via=VIA,
-        now=clock.now(),
+    # `choices` are the memberships in force at this moment, so this needs no second question.
+    actor = Actor(
+        person=chosen.person.id, organisation=chosen.organisation.id, role=chosen.role, via=VIA
     )
     return Acting(
         actor=actor,
-        organisation=Ref("organisation", chosen.organisation_id),
-        organisation_name=chosen.organisation.name,
+        organisation=chosen.organisation,
+        organisation_name=chosen.organisation_name,
     )
 
 
@@ -137,7 +133,7 @@ def signed_in(
                 raise NotAllowed(to, "、".join(ROLES[role] for role in roles))
             return view(request, *args, **kwargs)
 
-        return guarded
+        return cast(Callable[Concatenate[HttpRequest, P], HttpResponse], guarded)
 
     return decorate
 

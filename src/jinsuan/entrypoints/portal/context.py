@@ -19,7 +19,12 @@ SHEETS = tuple(
 
 # Word and view, left to right. Only what exists.
 PUBLIC = (("总览", "home"), ("算力资源", "resources"), ("数据口径", "definitions"))
-WATCHING = (("总览", "home"), ("作业", "jobs"), ("算力资源", "resources"))
+WATCHING = (
+    ("总览", "home"),
+    ("作业", "jobs"),
+    ("中心与代理", "desk"),
+    ("算力资源", "resources"),
+)
 MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
     Role.TENANT: (
         ("总览", "home"),

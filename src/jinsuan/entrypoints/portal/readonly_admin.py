@@ -100,7 +100,9 @@ class ReadOnlyModel(Base):
         title = {"title": words_for(self.model), **(extra_context or {})}
         return super().changelist_view(request, title)
 
-    def get_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
+    def get_fields(
+        self, request: HttpRequest, obj: models.Model | None = None
+    ) -> list[Any]:
         del request, obj
         return _shown(self.model)
 

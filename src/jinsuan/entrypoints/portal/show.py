@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import BEIJING
@@ -130,3 +131,10 @@ def unit_price(millifen: int) -> str:
 def pieces(text: str, *, keep: int = 10) -> str:
     """The last characters of an identifier, for people to tell two apart."""
     return text if len(text) <= keep else f"…{text[-keep:]}"
+
+
+def percent(rate: Fraction) -> str:
+    """30%; at most one decimal, cut."""
+    tenths = rate.numerator * 1000 // rate.denominator
+    whole, rest = divmod(tenths, 10)
+    return f"{whole}.{rest}%" if rest else f"{whole}%"

@@ -11,13 +11,34 @@ from django.views.generic.base import RedirectView
 
 from jinsuan.entrypoints.portal.preferences import display
 from jinsuan.entrypoints.portal.readonly_admin import site
-from jinsuan.entrypoints.portal.views import home, people, resources, trace
+from jinsuan.entrypoints.portal.views import (
+    desk,
+    home,
+    jobs,
+    live,
+    order,
+    people,
+    resources,
+    trace,
+    wallet,
+)
 
 pages: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("近况", home.home_live, name="home_live"),
     path("算力资源", resources.resources, name="resources"),
     path("算力资源/<str:code>", resources.centre, name="centre"),
+    path("作业", jobs.jobs, name="jobs"),
+    path("作业/下单", order.order, name="order"),
+    path("作业/下单/草稿", order.draft, name="draft"),
+    path("作业/<str:job_id>", jobs.job, name="job"),
+    path("作业/<str:job_id>/近况", live.job_live, name="job_live"),
+    path("作业/<str:job_id>/日志", live.job_log, name="job_log"),
+    path("作业/<str:job_id>/日志全文", live.job_log_file, name="job_log_file"),
+    path("作业/<str:job_id>/停止", jobs.stop, name="stop"),
+    path("账户", wallet.wallet, name="wallet"),
+    path("中心", desk.desk, name="desk"),
+    path("中心/<str:code>", desk.desk_centre, name="desk_centre"),
     path("转账/<str:transfer_id>", trace.trace, name="trace"),
     path("身份", people.acting, name="acting"),
     path("显示", display, name="display"),

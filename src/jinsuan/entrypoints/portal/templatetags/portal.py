@@ -106,3 +106,27 @@ def control(field: BoundField, css: str = "form-control", **attributes: Any) -> 
     if field.errors:
         attrs["aria-invalid"] = "true"
     return field.as_widget(attrs=attrs)
+
+
+AUTH_LABELS = {
+    "login": "用户名",
+    "password": "密码",
+    "code": "动态码或备用码",
+    "oldpassword": "现在的密码",
+    "password1": "新密码",
+    "password2": "再输一次新密码",
+}
+"""What allauth's questions are called here, by field name."""
+
+
+@register.simple_tag
+def auth_label(field: BoundField) -> str:
+    """The word for one of allauth's questions."""
+    return AUTH_LABELS.get(field.name, str(field.label))
+
+
+@register.simple_tag
+def auth_control(field: BoundField) -> SafeString:
+    """One of allauth's controls, without the placeholder that would stand in for a label."""
+    field.field.widget.attrs.pop("placeholder", None)
+    return control(field)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -64,7 +64,7 @@ def centre(request: HttpRequest, code: str) -> HttpResponse:
     return render(request, "portal/centre.html", page)
 
 
-def _prices(one: province.CentreSummary, now: datetime) -> list[tuple[str, str, str, object]]:
+def _prices(one: province.CentreSummary, now: datetime) -> list[tuple[str, str, str, date]]:
     """What is billed, its price, per what, and since when."""
     rows = []
     for (_, name), tariff in sorted(
