@@ -18,7 +18,7 @@ from django.urls import reverse
 
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.portal.words import ROLES
-from jinsuan.kernel.errors import NotAllowed
+from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.registry.queries import MembershipView, memberships_of
 
@@ -107,21 +107,16 @@ def actor_of(request: HttpRequest) -> Actor:
     return acting.actor
 
 
-def signed_in(
-    *roles: Role, to: str = "看这一页"
-) -> Callable[
-    [Callable[Concatenate[HttpRequest, P], HttpResponse]],
-    Callable[Concatenate[HttpRequest, P], HttpResponse],
-]:
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def signed_in(*roles: Role) -> Callable[[View[P]], View[P]]:
     """Let a view through only for people who act as something, in one of these roles.
 
-    Args:
-        to: what the view does, for the refusal: 您当前的角色不能{to}.
+    To other roles the page does not exist; the page that says so offers another role.
     """
 
-    def decorate(
-        view: Callable[Concatenate[HttpRequest, P], HttpResponse],
-    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    def decorate(view: View[P]) -> View[P]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not request.user.is_authenticated:
@@ -130,10 +125,10 @@ def signed_in(
             if acting is None:
                 return HttpResponseRedirect(reverse("portal:acting"))
             if roles and acting.role not in roles:
-                raise NotAllowed(to, "、".join(ROLES[role] for role in roles))
+                raise NotFound("页面", request.path[:60])
             return view(request, *args, **kwargs)
 
-        return cast(Callable[Concatenate[HttpRequest, P], HttpResponse], guarded)
+        return cast(View[P], guarded)
 
     return decorate
 

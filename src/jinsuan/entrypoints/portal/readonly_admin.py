@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, cast
 
 from django.apps import apps
 from django.contrib.admin import AdminSite, ModelAdmin
@@ -53,6 +54,17 @@ class ReadOnlySite(AdminSite):
             for table in room["models"]:
                 table["name"] = words_for(table["model"])
         return found
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Let nobody else in, and tell them nothing: no way to a log-in page of its own."""
+        inner = super().admin_view(view, cacheable)
+
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not self.has_permission(request):
+                return not_found(request)
+            return cast(HttpResponse, inner(request, *args, **kwargs))
+
+        return update_wrapper(guarded, view)
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

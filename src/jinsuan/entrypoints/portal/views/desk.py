@@ -65,7 +65,7 @@ class LeaseRow:
 
 
 @require_safe
-@signed_in(*WATCHERS, to="看中心与代理")
+@signed_in(*WATCHERS)
 def desk(request: HttpRequest) -> HttpResponse:
     """中心: all that this viewer manages or inspects."""
     now, actor = clock.now(), actor_of(request)
@@ -86,7 +86,7 @@ def desk(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/desk.html", page)
 
 
-@signed_in(*WATCHERS, to="看中心与代理")
+@signed_in(*WATCHERS)
 @require_http_methods(["GET", "HEAD", "POST"])
 def desk_centre(request: HttpRequest, code: str) -> HttpResponse:
     """One centre: its agent, its leases, its nodes; POST opens or pauses it."""

@@ -46,7 +46,8 @@ def jobs(request: HttpRequest) -> HttpResponse:
             "chip": chip_of(job),
             "settled": settled_word(job.state) if job.state == JobState.ENDED else "",
             "centre": places.get(job.ref.id, ""),
-            "money": money.get(job.ref.id),
+            "captured": spent.captured if (spent := money.get(job.ref.id)) else None,
+            "held": spent.held if spent else None,
             "lasting": lasting_of(job, now),
         }
         for job in page.jobs
@@ -109,7 +110,7 @@ def _memory(text: str) -> str:
     return f"{mib // 1024} GiB" if mib % 1024 == 0 else f"{mib} MiB"
 
 
-@signed_in(Role.TENANT, to="停止作业")
+@signed_in(Role.TENANT)
 @require_http_methods(["GET", "HEAD", "POST"])
 def stop(request: HttpRequest, job_id: str) -> HttpResponse:
     """停止作业: what it means, and doing it."""

@@ -37,7 +37,7 @@ KEPT = "您填的内容都在，可以直接改。"
 CRUMBS = (("作业", "jobs"), ("下单用算", "order"))
 
 
-@signed_in(Role.TENANT, to="下单用算")
+@signed_in(Role.TENANT)
 @require_http_methods(["GET", "HEAD", "POST"])
 def order(request: HttpRequest) -> HttpResponse:
     """The form; sent, it tries, keeps or orders, by the button that was pressed."""
@@ -57,7 +57,7 @@ def order(request: HttpRequest) -> HttpResponse:
     return _order(request, form)
 
 
-@signed_in(Role.TENANT, to="下单用算")
+@signed_in(Role.TENANT)
 @require_POST
 def draft(request: HttpRequest) -> HttpResponse:
     """Keep what is on the form; answers with the words for it."""

@@ -57,7 +57,7 @@ class Line:
 
 
 @require_safe
-@signed_in(Role.TENANT, to="看账户与算力券")
+@signed_in(Role.TENANT)
 def wallet(request: HttpRequest) -> HttpResponse:
     """账户与算力券."""
     now, actor = clock.now(), actor_of(request)
