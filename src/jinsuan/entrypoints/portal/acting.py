@@ -24,6 +24,8 @@ from jinsuan.registry.queries import MembershipView, memberships_of
 
 VIA = "portal"
 CHOICE = "acting"
+KEPT = "jinsuan_acting"
+"""Where a request keeps the answer, so that a page asks once."""
 FIRST = (
     Role.TENANT,
     Role.CENTRE_OPERATOR,
@@ -71,14 +73,15 @@ def choices(request: HttpRequest) -> list[MembershipView]:
 def choose(request: HttpRequest, membership: MembershipView) -> None:
     """Act as this from now on. The membership is checked again whenever it is used."""
     request.session[CHOICE] = key_of(membership)
-    vars(request).pop("_acting", None)
+    vars(request).pop(KEPT, None)
 
 
 def acting_of(request: HttpRequest) -> Acting | None:
     """Who acts, or None for the public and for people without any membership."""
-    if not hasattr(request, "_acting"):
-        request._acting = _acting(request)  # type: ignore[attr-defined]
-    return cast(Acting | None, request._acting)  # type: ignore[attr-defined]
+    kept = vars(request)
+    if KEPT not in kept:
+        kept[KEPT] = _acting(request)
+    return cast(Acting | None, kept[KEPT])
 
 
 def _acting(request: HttpRequest) -> Acting | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -47,6 +48,8 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class MenuItem:
+    """One word of the main menu."""
+
     word: str
     href: str
     current: bool
@@ -93,9 +96,10 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 def _item(word: str, name: str, request: HttpRequest) -> MenuItem:
     href = reverse("admin:index") if name == "admin" else reverse(f"portal:{name}")
-    here = request.path
-    order = reverse("portal:order")
-    inside = here == href or (href != "/" and here.startswith(href.rstrip("/") + "/"))
+    # `reverse` writes Chinese as percent signs, a request's path does not.
+    here, place = request.path, unquote(href)
+    order = unquote(reverse("portal:order"))
+    inside = here == place or (place != "/" and here.startswith(place.rstrip("/") + "/"))
     if name == "jobs" and here.startswith(order):
         inside = False
     return MenuItem(word, href, current=inside)

@@ -138,8 +138,7 @@ def _fold(refused: Sequence[Refused]) -> tuple[No, ...]:
     found: list[No] = []
     for key in sorted(causes, key=lambda k: (k[0], len(causes[k]), k[1])):
         group = causes[key]
-        for part in [group] if len(group) >= FOLD else [[one] for one in group]:
-            found.append(_no(part))
+        found += [_no(part) for part in ([group] if len(group) >= FOLD else [[g] for g in group])]
     return tuple(found)
 
 

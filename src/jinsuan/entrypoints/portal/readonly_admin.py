@@ -112,9 +112,7 @@ class ReadOnlyModel(Base):
         title = {"title": words_for(self.model), **(extra_context or {})}
         return super().changelist_view(request, title)
 
-    def get_fields(
-        self, request: HttpRequest, obj: models.Model | None = None
-    ) -> list[Any]:
+    def get_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[Any]:
         del request, obj
         return _shown(self.model)
 
@@ -122,7 +120,7 @@ class ReadOnlyModel(Base):
 def _shown(model: type[models.Model]) -> list[str]:
     return [
         field.name
-        for field in model._meta.concrete_fields
+        for field in model._meta.concrete_fields  # noqa: SLF001 - Django's documented way in
         if not isinstance(field, models.BinaryField)
         and not any(part in field.name for part in HIDDEN)
     ]

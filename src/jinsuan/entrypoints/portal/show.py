@@ -72,8 +72,8 @@ def split(what: str, slices: Sequence[Slice]) -> Split:
             )
         )
         start = end
-    words = "，".join(f"{p.label} {p.amount.plain} 元" for p in parts) or "没有金额"
-    return Split(label=f"{what} {total.plain} 元：{words}", total=total, parts=tuple(parts))
+    words = "，".join(f"{p.label} {grouped(p.amount)} 元" for p in parts) or "没有金额"
+    return Split(label=f"{what} {grouped(total)} 元：{words}", total=total, parts=tuple(parts))
 
 
 def _percent(hundredths: int) -> str:
@@ -138,3 +138,9 @@ def percent(rate: Fraction) -> str:
     tenths = rate.numerator * 1000 // rate.denominator
     whole, rest = divmod(tenths, 10)
     return f"{whole}.{rest}%" if rest else f"{whole}%"
+
+
+def grouped(amount: Money) -> str:
+    """11,289.60: yuan in words on a page; a real minus."""
+    yuan, fen = divmod(abs(amount.fen), 100)
+    return f"{'−' if amount.fen < 0 else ''}{yuan:,}.{fen:02d}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jinsuan.dispatch.queries import AttemptView, JobView
-from jinsuan.entrypoints.portal.show import ago, lasting, moment, short
+from jinsuan.entrypoints.portal.show import ago, grouped, lasting, moment, short
 from jinsuan.entrypoints.portal.words import end_words, engine
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Ref
@@ -36,7 +36,7 @@ def steps(job: JobView, fundings: Sequence[FundingView], *, now: datetime) -> li
 
 def _attempt(attempt: AttemptView, held: dict[Ref, Money], now: datetime) -> list[Step]:
     again = f"第 {attempt.number} 次" if attempt.number > 1 else ""
-    amount = f"，冻结 {held[attempt.ref].plain} 元" if attempt.ref in held else ""
+    amount = f"，冻结 {grouped(held[attempt.ref])} 元" if attempt.ref in held else ""
     found = [
         Step("done", f"{again}匹配到{attempt.centre_name}", f"{moment(attempt.leased_at)}{amount}")
     ]

@@ -22,8 +22,9 @@ from jinsuan.entrypoints.portal.ordering import DEFAULTS, OrderForm, new_order_k
 from jinsuan.entrypoints.portal.plan import Plan, make_plan, payable
 from jinsuan.entrypoints.portal.province import centres, model_counts
 from jinsuan.entrypoints.portal.refusals import NOTHING, Sum, Way, refuse
-from jinsuan.entrypoints.portal.show import clock as clock_words, lasting, percent
+from jinsuan.entrypoints.portal.show import clock as clock_words, grouped, lasting, percent
 from jinsuan.kernel.errors import BadInput
+from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Role
 from jinsuan.registry.queries import free_capacity
@@ -103,7 +104,7 @@ def _no_money(request: HttpRequest, form: OrderForm, error: NotEnoughMoney) -> H
         request,
         error,
         title="这次没有下单",
-        heading=f"现金还差 {missing.plain} 元，所以没有下单",
+        heading=f"现金还差 {grouped(missing)} 元，所以没有下单",
         happened=f"{NOTHING}{KEPT}",
         sums=sums,
         ways=_ways(form, error),
@@ -116,7 +117,7 @@ def _ways(form: OrderForm, error: NotEnoughMoney) -> tuple[Way, ...]:
     missing = error.cash_needed - error.cash_available
     top_up = Way(
         href=reverse("portal:wallet"),
-        what=f"充值 {missing.plain} 元",
+        what=f"充值 {grouped(missing)} 元",
         then="按账户页上的说明对公转账，到账后回来下单，草稿会等您",
     )
     within = payable(error)
@@ -136,7 +137,7 @@ def _ways(form: OrderForm, error: NotEnoughMoney) -> tuple[Way, ...]:
     ways.append(
         Way(
             href=_with(budget=within.plain),
-            what=f"预算上限改为 {within.plain} 元",
+            what=f"预算上限改为 {grouped(within)} 元",
             then="其余不变，现在的钱就够；费用到这个数时停止",
         )
     )
@@ -206,9 +207,9 @@ def _page(
 
 def _pays(wallet: Wallet) -> list[tuple[str, str, str]]:
     """The ways to pay: value, what it is, what it means."""
-    cash = f"账户可用现金 {wallet.cash.plain} 元"
+    cash = f"账户可用现金 {grouped(wallet.cash)} 元"
     if not wallet.purses:
         return [("auto", "用现金", f"{cash}；现在没有可用的算力券")]
-    left = wallet.purses[0].left.total(p.left for p in wallet.purses)
-    share = f"可用券 {left.plain} 元，每单最多付 {percent(wallet.rate)}，先到期的先用"
+    left = Money.total(p.left for p in wallet.purses)
+    share = f"可用券 {grouped(left)} 元，每单最多付 {percent(wallet.rate)}，先到期的先用"
     return [("auto", "先用券，其余用现金", share), ("none", "全部用现金", cash)]

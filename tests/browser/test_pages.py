@@ -1,0 +1,174 @@
+"""Every page in a real browser: it fits, it is accessible, it breaks no rule of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.site import Site
+
+pytestmark = pytest.mark.browser
+
+SHOTS = Path(__file__).parents[2] / "docs" / "images"
+WIDE, NARROW = 1440, 390
+# What it is called, who looks, where: {name} stands for a job, {capture} for a transfer.
+PAGES: tuple[tuple[str, str | None, str], ...] = (
+    ("home", None, "/"),
+    ("resources", None, "/算力资源"),
+    ("centre", None, "/算力资源/D01"),
+    ("definitions", None, "/数据口径"),
+    ("accessibility", None, "/无障碍"),
+    ("login", None, "/登录"),
+    ("missing", None, "/没有这一页"),
+    ("acting", "researcher", "/身份"),
+    ("two-step", "researcher", "/两步验证"),
+    ("password", "researcher", "/改密码"),
+    ("logout", "researcher", "/退出"),
+    ("jobs", "researcher", "/作业"),
+    ("jobs-empty", "researcher", "/作业?state=placed"),
+    ("order", "researcher", "/作业/下单"),
+    ("job", "researcher", "/作业/{running}"),
+    ("job-settled", "researcher", "/作业/{settled}"),
+    ("job-queued", "researcher", "/作业/{queued}"),
+    ("job-html", "researcher", "/作业/{html}"),
+    ("stop", "researcher", "/作业/{running}/停止"),
+    ("trace", "researcher", "/转账/{capture}"),
+    ("wallet", "researcher", "/账户"),
+    ("wallet-cash", "researcher", "/账户?book=cash"),
+    ("desk", "operator", "/中心"),
+    ("desk-centre", "operator", "/中心/D01"),
+    ("jobs-all", "officer", "/作业"),
+)
+TWICE = ("home", "job", "order", "wallet")
+"""Pages that are also looked at dark and in elder mode."""
+SHOWN = {"home", "resources", "order", "job", "wallet", "trace", "desk", "refusal"}
+"""Pages whose pictures stand in the docs."""
+
+
+def address(site: Site, path: str) -> str:
+    from jinsuan.ledger.queries import transfers_with_key_prefix
+
+    jobs = {name: str(ref) for name, ref in site.world.jobs.items()}
+    captures = transfers_with_key_prefix(f"capture:{jobs['settled']}:")
+    capture = next(t for t in captures if "voucher_" in t.debit)
+    return site.url + path.format(**jobs, capture=capture.ref)
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def open_page(site: Site, browser: Any) -> Iterator[Open]:
+    """Open a page as somebody; afterwards nothing may have gone wrong in it."""
+    contexts, problems = [], []
+
+    def opened(
+        username: str | None, path: str, *, width: int = WIDE, script: bool = True, **display: Any
+    ) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, locale="zh-CN", java_script_enabled=script
+        )
+        contexts.append(context)
+        context.add_cookies(site.cookies(username, **display))
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(f"{path}: {error}"))
+        page.on(
+            "console",
+            lambda said: (
+                problems.append(f"{path}: {said.text}")
+                if said.type == "error" and "404 (Not Found)" not in said.text
+                else None
+            ),
+        )
+        page.on(
+            "request",
+            lambda asked: (
+                None
+                if asked.url.startswith((site.url, "data:"))
+                else problems.append(f"{path}: asks {asked.url}")
+            ),
+        )
+        page.goto(address(site, path))
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not problems, "\n".join(problems)
+
+
+def overflow(page: Any) -> list[str]:
+    """What sticks out sideways, if the page as a whole does."""
+    found: list[str] = page.evaluate(
+        """() => {
+          const width = document.documentElement.clientWidth;
+          if (document.documentElement.scrollWidth <= width) return [];
+          return [...document.querySelectorAll('body *')]
+            .filter((e) => e.getBoundingClientRect().right > width + 1)
+            .slice(0, 5).map((e) => e.outerHTML.slice(0, 120));
+        }"""
+    )
+    return found
+
+
+def findings(page: Any) -> list[str]:
+    """What axe objects to, from moderate up."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    return [
+        f"{v['impact']} {v['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:300]}"
+        for v in Axe().run(page).response["violations"]
+        if v["impact"] in ("moderate", "serious", "critical")
+        for node in v["nodes"][:3]
+    ]
+
+
+def look(page: Any, called: str, width: int, mode: str = "") -> list[str]:
+    """Take the picture, and return everything that is wrong with the page at this width."""
+    page.set_viewport_size({"width": width, "height": 900})
+    name = f"{called}-{width}{mode}"
+    wrong = [f"{name} overflows: {what}" for what in overflow(page)]
+    wrong += [f"{name} {what}" for what in findings(page)]
+    # As high as the page, so that what sticks to the window's edge is where it belongs.
+    height = page.evaluate("document.documentElement.scrollHeight")
+    page.set_viewport_size({"width": width, "height": height})
+    picture = page.screenshot()
+    assert len(picture) > 10_000, f"{name} is blank"
+    folder = os.environ.get("JINSUAN_SHOTS")
+    if folder:
+        target = SHOTS if folder == "1" else Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        if folder != "1" or called in SHOWN:
+            (target / f"{name}.png").write_bytes(picture)
+    return wrong
+
+
+@pytest.mark.parametrize(("name", "username", "path"), PAGES, ids=[name for name, _, _ in PAGES])
+def test_a_page_fits_and_is_accessible(
+    open_page: Open, name: str, username: str | None, path: str
+) -> None:
+    page = open_page(username, path, width=WIDE)
+
+    wrong = [complaint for width in (WIDE, NARROW) for complaint in look(page, name, width)]
+
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("mode", "display"), [("dark", {"theme": "dark"}), ("elder", {"elder": True})]
+)
+@pytest.mark.parametrize("name", TWICE)
+def test_a_page_is_as_good_dark_and_with_large_type(
+    open_page: Open, name: str, mode: str, display: dict[str, Any]
+) -> None:
+    username, path = next((who, where) for called, who, where in PAGES if called == name)
+    width = WIDE if mode == "dark" else NARROW
+    page = open_page(username, path, width=width, **display)
+
+    wrong = look(page, name, width, f"-{mode}")
+
+    assert not wrong, "\n".join(wrong)
