@@ -48,13 +48,11 @@ def site(committed_module: None, tmp_path_factory: pytest.TempPathFactory) -> It
     folder: Path = tmp_path_factory.mktemp("province")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(clock.VARIABLE, str(clock.offset_for(NOW)))
-        # Playwright's loop runs in this thread; Django must not mistake that for async code.
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         patch.setattr(settings, "DEMO", True)
         patch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
         recent_board.forget()
         world = make_lively(now=clock.now(), folder=folder)
-        with served(world) as running:
+        with served(world, password=(folder / "password").read_text()) as running:
             yield running
         recent_board.forget()
 

@@ -16,17 +16,26 @@ if TYPE_CHECKING:  # models cannot be imported before Django has its settings
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where it is, and what is in it."""
+    """Where it is, who is logged in, and what things are called.
+
+    All of it is made before Playwright starts: in the thread of its loop Django would open a second
+    connection that nobody closes.
+    """
 
     url: str
-    world: Lively
+    sessions: dict[str, str]
+    places: dict[str, str]
+    password: str
+
+    def address(self, path: str) -> str:
+        return self.url + path.format(**self.places)
 
     def cookies(self, username: str | None, *, theme: str = "light", elder: bool = False) -> Any:
         """What a browser of this person carries."""
         display = f"{theme}.elder" if elder else theme
         found = [{"name": "jinsuan_display", "value": display, "url": self.url}]
         if username is not None:
-            found.append({"name": "sessionid", "value": _session(username), "url": self.url})
+            found.append({"name": "sessionid", "value": self.sessions[username], "url": self.url})
         return found
 
 
@@ -43,6 +52,14 @@ def _session(username: str) -> str:
     session[DRAFT] = DRAFTED
     session.save()
     return client.cookies["sessionid"].value
+
+
+def _capture(job: str) -> str:
+    """A transfer by voucher of this job."""
+    from jinsuan.ledger.queries import transfers_with_key_prefix
+
+    captures = transfers_with_key_prefix(f"capture:{job}:")
+    return str(next(t.ref for t in captures if "voucher_" in t.debit))
 
 
 DRAFTED = {
@@ -78,17 +95,20 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def served(world: Lively) -> Iterator[Site]:
+def served(world: Lively, *, password: str) -> Iterator[Site]:
     """Serve on a free port of the loopback while the block runs."""
     from django.core.wsgi import get_wsgi_application
 
+    places = {name: str(ref) for name, ref in world.jobs.items()}
+    places["capture"] = _capture(places["settled"])
+    sessions = {username: _session(username) for username in world.people}
     server = make_server(
         "127.0.0.1", 0, get_wsgi_application(), server_class=_Threading, handler_class=_Quiet
     )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield Site(f"http://127.0.0.1:{server.server_port}", world)
+        yield Site(f"http://127.0.0.1:{server.server_port}", sessions, places, password)
     finally:
         server.shutdown()
         server.server_close()

@@ -49,15 +49,6 @@ SHOWN = {"home", "resources", "order", "job", "wallet", "trace", "desk", "refusa
 """Pages whose pictures stand in the docs."""
 
 
-def address(site: Site, path: str) -> str:
-    from jinsuan.ledger.queries import transfers_with_key_prefix
-
-    jobs = {name: str(ref) for name, ref in site.world.jobs.items()}
-    captures = transfers_with_key_prefix(f"capture:{jobs['settled']}:")
-    capture = next(t for t in captures if "voucher_" in t.debit)
-    return site.url + path.format(**jobs, capture=capture.ref)
-
-
 Open = Callable[..., Any]
 
 
@@ -92,7 +83,7 @@ def open_page(site: Site, browser: Any) -> Iterator[Open]:
                 else problems.append(f"{path}: asks {asked.url}")
             ),
         )
-        page.goto(address(site, path))
+        page.goto(site.address(path))
         return page
 
     yield opened

@@ -251,28 +251,31 @@ def _jobs(world: Lively, start: datetime) -> None:
     jobs["failed"] = world.order("推理压力测试", at=later(3), max_duration="1h")
     jobs["html"] = world.order(HTML, at=later(4), max_duration="1h")
     world.place(at=later(5))
-    for name, end, code in (("settled", 65, 0), ("failed", 20, 2)):
-        begun = later(6)
-        for minute in (6, 12):
-            world.report(jobs[name], AttemptState.RUNNING, begun=begun, at=later(minute))
-        world.report(
-            jobs[name],
-            AttemptState.ENDED,
-            begun=begun,
-            at=later(end),
-            ended_at=later(end),
-            exit_code=code,
-            cause=EndCause.EXITED,
-            log="读入 1,204,880 行\n写出 1,198,402 行\n" if code == 0 else "显存不够，退出\n",
-        )
-    for minute in (8, 60, 120, 170):
-        world.report(
-            jobs["running"],
-            AttemptState.RUNNING,
-            begun=later(8),
-            at=later(minute),
-            log=_log(minute),
-        )
+    ends = {
+        65: ("settled", 0, "读入 1,204,880 行\n写出 1,198,402 行\n"),
+        20: ("failed", 2, "显存不够\n"),
+    }
+    live = {"settled": 6, "failed": 7, "running": 8}
+    for minute in (8, 12, 20, 60, 65, 90):
+        for name, begun in list(live.items()):
+            log = _log(minute) if name == "running" else ""
+            if minute in ends and ends[minute][0] == name:
+                continue
+            world.report(
+                jobs[name], AttemptState.RUNNING, begun=later(begun), at=later(minute), log=log
+            )
+        if minute in ends:
+            name, code, log = ends[minute]
+            world.report(
+                jobs[name],
+                AttemptState.ENDED,
+                begun=later(live.pop(name)),
+                at=later(minute),
+                ended_at=later(minute),
+                exit_code=code,
+                cause=EndCause.EXITED,
+                log=log,
+            )
     jobs["cancelled"] = world.order("试一下", at=later(100), resources={"cpus": 4})
     dispatch.cancel(
         jobs["cancelled"].id, reason="填错了", actor=world.people["researcher"], now=later(101)
@@ -284,7 +287,14 @@ def _jobs(world: Lively, start: datetime) -> None:
         resources={"cpus": 4, "memory": "8GB"},
         max_duration="1h",
     )
-    jobs["queued"] = world.order("参数搜索 全省 8 个节点", at=later(170), num_nodes=1)
+    jobs["queued"] = world.order("参数搜索", at=later(170))
+    world.report(
+        jobs["running"],
+        AttemptState.RUNNING,
+        begun=later(8),
+        at=world.now - timedelta(seconds=8),
+        log=_log(172),
+    )
 
 
 def _log(minutes: int) -> str:

@@ -61,15 +61,15 @@ class OrderForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
     )
     model = forms.ChoiceField(label="加速卡")
-    cards = forms.CharField(
-        label="每节点卡数", required=False, help_text="整卡写整数；共用一张卡写 0.5 这样的数"
-    )
-    nodes = forms.CharField(label="节点数", help_text="多节点同时开始，缺一不开")
+    cards = forms.CharField(label="每节点卡数", required=False, help_text="共用一张卡写 0.5")
+    nodes = forms.CharField(label="节点数", help_text="同时开始，缺一不开")
     cpus = forms.CharField(label="每节点处理器")
     memory = forms.CharField(label="每节点内存")
     hours = forms.CharField(label="最长运行", help_text="到时停止；提前跑完按实际用量付")
     pay = forms.ChoiceField(label="付款", choices=(("auto", "auto"), ("none", "none")))
-    budget = forms.CharField(label="预算上限（用券前）", required=False)
+    budget = forms.CharField(
+        label="预算上限（用券前）", required=False, help_text="费用到这个数就停止"
+    )
     city = forms.ChoiceField(
         label="城市",
         required=False,
