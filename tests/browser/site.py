@@ -43,7 +43,6 @@ def _session(username: str) -> str:
     from django.test import Client
 
     from jinsuan.entrypoints.portal.views.order import DRAFT
-
     from jinsuan.registry.models import Person
 
     client = Client()
@@ -95,7 +94,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def served(world: Lively, *, password: str) -> Iterator[Site]:
+def served(world: Lively) -> Iterator[Site]:
     """Serve on a free port of the loopback while the block runs."""
     from django.core.wsgi import get_wsgi_application
 
@@ -108,7 +107,7 @@ def served(world: Lively, *, password: str) -> Iterator[Site]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield Site(f"http://127.0.0.1:{server.server_port}", sessions, places, password)
+        yield Site(f"http://127.0.0.1:{server.server_port}", sessions, places, world.password)
     finally:
         server.shutdown()
         server.server_close()

@@ -112,6 +112,7 @@ class Lively:
     """The province, its people and its jobs."""
 
     now: datetime
+    password: str
     people: dict[str, Actor]
     mouths: dict[str, Mouth]
     jobs: dict[str, Ref] = field(default_factory=dict)
@@ -197,7 +198,12 @@ def make_lively(*, now: datetime, folder: Path) -> Lively:
         )
         for row in rows
     }
-    world = Lively(now=now, people=people, mouths=mouths)
+    world = Lively(
+        now=now,
+        password=(folder / "password").read_text("ascii"),
+        people=people,
+        mouths=mouths,
+    )
     _money(world, start)
     _jobs(world, start)
     _centres(world)

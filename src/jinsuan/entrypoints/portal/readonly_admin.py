@@ -66,6 +66,13 @@ class ReadOnlySite(AdminSite):
 
         return update_wrapper(guarded, view)
 
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Passwords are changed on our own page, which asks for the old one."""
+        del extra_context
+        return not_found(request)
+
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

@@ -11,6 +11,7 @@ from django.views.generic.base import RedirectView
 
 from jinsuan.entrypoints.portal.preferences import display
 from jinsuan.entrypoints.portal.readonly_admin import site
+from jinsuan.entrypoints.portal.refusals import not_found
 from jinsuan.entrypoints.portal.views import (
     desk,
     home,
@@ -53,6 +54,8 @@ accounts: list[URLPattern | URLResolver] = [
     path("停用", account.account_inactive, name="account_inactive"),
     path("再次确认", account.reauthenticate, name="account_reauthenticate"),
     path("改密码", account.password_change, name="account_change_password"),
+    # Whoever comes in by another provider has no password here and gets none.
+    path("设密码", not_found, name="account_set_password"),
     path("两步验证", mfa.index, name="mfa_index"),
     path("两步验证/登录", mfa.authenticate, name="mfa_authenticate"),
     path("两步验证/再次确认", mfa.reauthenticate, name="mfa_reauthenticate"),

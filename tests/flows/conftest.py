@@ -1,0 +1,37 @@
+"""The lively province, made once per module; what a test does to it is rolled back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jinsuan.entrypoints import clock
+
+if TYPE_CHECKING:  # models cannot be imported before Django has its settings
+    from tests.flows.lively import Lively
+
+NOW = datetime(2025, 9, 16, 6, 4, tzinfo=UTC)
+"""The pages' clock: in 2025, because the policy lapses at the end of 2026."""
+
+
+@pytest.fixture(scope="module")
+def lively(committed_module: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lively]:
+    """The province and its life; `folder` keeps the password of all its log-ins."""
+    from tests.flows.lively import make_lively
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(clock.VARIABLE, str(clock.offset_for(NOW)))
+        yield make_lively(now=clock.now(), folder=tmp_path_factory.mktemp("province"))
+
+
+@pytest.fixture
+def world(lively: Lively, db: None) -> Iterator[Lively]:
+    """The lively province, as it was made."""
+    from jinsuan.entrypoints.api.board import recent_board
+
+    recent_board.forget()
+    yield lively
+    recent_board.forget()
