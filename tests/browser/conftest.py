@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,7 +12,10 @@ import pytest
 from tests.browser.site import Site, served
 from tests.flows.conftest import lively
 
+REFUSED = "Failed to load resource: the server responded with a status of 4"
+"""How Chromium reports a refusal page: that is an answer, not a fault."""
 __all__ = ["lively"]  # a fixture, found by its name here
+WIDE, NARROW = 1440, 390
 SWITCHES = [
     "--no-sandbox",
     "--disable-gpu",
@@ -62,3 +65,46 @@ def browser(chromium: str, site: Site) -> Iterator[Any]:
         started = playwright.chromium.launch(executable_path=chromium, args=SWITCHES)
         yield started
         started.close()
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def open_page(site: Site, browser: Any) -> Iterator[Open]:
+    """Open a page as somebody; afterwards nothing may have gone wrong in it."""
+    contexts, problems = [], []
+
+    def opened(
+        username: str | None, path: str, *, width: int = WIDE, script: bool = True, **display: Any
+    ) -> Any:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, locale="zh-CN", java_script_enabled=script
+        )
+        contexts.append(context)
+        context.add_cookies(site.cookies(username, **display))
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(f"{path}: {error}"))
+        page.on(
+            "console",
+            lambda said: (
+                problems.append(f"{path}: {said.text}")
+                if said.type == "error" and not said.text.startswith(REFUSED)
+                else None
+            ),
+        )
+        page.on(
+            "request",
+            lambda asked: (
+                None
+                if asked.url.startswith((site.url, "data:"))
+                else problems.append(f"{path}: asks {asked.url}")
+            ),
+        )
+        page.goto(site.address(path))
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not problems, "\n".join(problems)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Site:
     """
 
     url: str
-    sessions: dict[str, str]
+    sessions: dict[str, list[str]]
     places: dict[str, str]
     password: str
 
@@ -35,7 +36,7 @@ class Site:
         display = f"{theme}.elder" if elder else theme
         found = [{"name": "jinsuan_display", "value": display, "url": self.url}]
         if username is not None:
-            found.append({"name": "sessionid", "value": self.sessions[username], "url": self.url})
+            found.append({"name": "sessionid", "value": self.sessions[username].pop(), "url": self.url})
         return found
 
 
@@ -61,6 +62,8 @@ def _capture(job: str) -> str:
     return str(next(t.ref for t in captures if "voucher_" in t.debit))
 
 
+OPENED = defaultdict(lambda: 4, researcher=40, operator=8)
+"""How often a module opens a page as somebody; each time is a session of its own."""
 DRAFTED = {
     "name": "矿井安全大模型微调 第4轮",
     "run": "torchrun train.py --config mine-safety.yaml",
@@ -100,7 +103,7 @@ def served(world: Lively) -> Iterator[Site]:
 
     places = {name: str(ref) for name, ref in world.jobs.items()}
     places["capture"] = _capture(places["settled"])
-    sessions = {username: _session(username) for username in world.people}
+    sessions = {who: [_session(who) for _ in range(OPENED[who])] for who in world.people}
     server = make_server(
         "127.0.0.1", 0, get_wsgi_application(), server_class=_Threading, handler_class=_Quiet
     )

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.site import Site
+from tests.browser.conftest import NARROW, WIDE, Open
 
 pytestmark = pytest.mark.browser
 
 SHOTS = Path(__file__).parents[2] / "docs" / "images"
-WIDE, NARROW = 1440, 390
 # What it is called, who looks, where: {name} stands for a job, {capture} for a transfer.
 PAGES: tuple[tuple[str, str | None, str], ...] = (
     ("home", None, "/"),
@@ -25,6 +23,7 @@ PAGES: tuple[tuple[str, str | None, str], ...] = (
     ("login", None, "/登录"),
     ("missing", None, "/没有这一页"),
     ("acting", "researcher", "/身份"),
+    ("resources-city", "researcher", "/算力资源?city=朔州"),
     ("two-step", "researcher", "/两步验证"),
     ("password", "researcher", "/改密码"),
     ("logout", "researcher", "/退出"),
@@ -41,55 +40,13 @@ PAGES: tuple[tuple[str, str | None, str], ...] = (
     ("wallet-cash", "researcher", "/账户?book=cash"),
     ("desk", "operator", "/中心"),
     ("desk-centre", "operator", "/中心/D01"),
+    ("desk-silent", "operator", "/中心/D04"),
     ("jobs-all", "officer", "/作业"),
 )
 TWICE = ("home", "job", "order", "wallet")
 """Pages that are also looked at dark and in elder mode."""
 SHOWN = {"home", "resources", "order", "job", "wallet", "trace", "desk", "refusal"}
 """Pages whose pictures stand in the docs."""
-
-
-Open = Callable[..., Any]
-
-
-@pytest.fixture
-def open_page(site: Site, browser: Any) -> Iterator[Open]:
-    """Open a page as somebody; afterwards nothing may have gone wrong in it."""
-    contexts, problems = [], []
-
-    def opened(
-        username: str | None, path: str, *, width: int = WIDE, script: bool = True, **display: Any
-    ) -> Any:
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, locale="zh-CN", java_script_enabled=script
-        )
-        contexts.append(context)
-        context.add_cookies(site.cookies(username, **display))
-        page = context.new_page()
-        page.on("pageerror", lambda error: problems.append(f"{path}: {error}"))
-        page.on(
-            "console",
-            lambda said: (
-                problems.append(f"{path}: {said.text}")
-                if said.type == "error" and "404 (Not Found)" not in said.text
-                else None
-            ),
-        )
-        page.on(
-            "request",
-            lambda asked: (
-                None
-                if asked.url.startswith((site.url, "data:"))
-                else problems.append(f"{path}: asks {asked.url}")
-            ),
-        )
-        page.goto(site.address(path))
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert not problems, "\n".join(problems)
 
 
 def overflow(page: Any) -> list[str]:
@@ -161,5 +118,30 @@ def test_a_page_is_as_good_dark_and_with_large_type(
     page = open_page(username, path, width=width, **display)
 
     wrong = look(page, name, width, f"-{mode}")
+
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_refusal_says_what_is_missing(open_page: Open) -> None:
+    page = open_page("engineer", "/作业/下单")
+    page.get_by_role("button", name="冻结费用并下单").click()
+    page.get_by_role("heading", name="现金还差").wait_for()
+
+    wrong = [complaint for width in (WIDE, NARROW) for complaint in look(page, "refusal", width)]
+
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_is_wrong_in_a_form_has_the_focus_and_leads_to_its_field(open_page: Open) -> None:
+    page = open_page("researcher", "/作业/下单")
+    page.get_by_label("最长运行").fill("明天")
+    page.get_by_role("button", name="重新试算").click()
+    page.get_by_role("heading", name="有 1 处要改").wait_for()
+    assert page.evaluate("document.activeElement.id") == "errors"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "id_hours"
+
+    wrong = [complaint for width in (WIDE, NARROW) for complaint in look(page, "mend", width)]
 
     assert not wrong, "\n".join(wrong)
