@@ -36,7 +36,9 @@ class Site:
         display = f"{theme}.elder" if elder else theme
         found = [{"name": "jinsuan_display", "value": display, "url": self.url}]
         if username is not None:
-            found.append({"name": "sessionid", "value": self.sessions[username].pop(), "url": self.url})
+            found.append(
+                {"name": "sessionid", "value": self.sessions[username].pop(), "url": self.url}
+            )
         return found
 
 

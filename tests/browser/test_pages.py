@@ -45,8 +45,12 @@ PAGES: tuple[tuple[str, str | None, str], ...] = (
 )
 TWICE = ("home", "job", "order", "wallet")
 """Pages that are also looked at dark and in elder mode."""
-SHOWN = {"home", "resources", "order", "job", "wallet", "trace", "desk", "refusal"}
-"""Pages whose pictures stand in the docs."""
+SHOWN = {
+    *("home-1440", "home-390", "home-1440-dark", "resources-1440", "order-1440", "order-390"),
+    *("job-1440", "job-390", "wallet-1440", "wallet-390", "trace-1440", "refusal-1440"),
+    *("desk-1440", "desk-centre-1440", "job-390-elder", "login-1440"),
+}
+"""Pictures that stand in docs/reference/pages.md; JINSUAN_SHOTS=1 makes them anew."""
 
 
 def overflow(page: Any) -> list[str]:
@@ -90,7 +94,7 @@ def look(page: Any, called: str, width: int, mode: str = "") -> list[str]:
     if folder:
         target = SHOTS if folder == "1" else Path(folder)
         target.mkdir(parents=True, exist_ok=True)
-        if folder != "1" or called in SHOWN:
+        if folder != "1" or name in SHOWN:
             (target / f"{name}.png").write_bytes(picture)
     return wrong
 

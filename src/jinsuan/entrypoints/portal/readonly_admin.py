@@ -66,7 +66,7 @@ class ReadOnlySite(AdminSite):
 
         return update_wrapper(guarded, view)
 
-    def password_change(
+    def password_change(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Passwords are changed on our own page, which asks for the old one."""

@@ -113,7 +113,9 @@ def lasting(length: timedelta) -> str:
         return f"{days} 天 {hours} 小时" if hours else f"{days} 天"
     if hours:
         return f"{hours} 小时 {minutes} 分" if minutes else f"{hours} 小时"
-    return f"{minutes} 分 {seconds} 秒" if minutes else f"{seconds} 秒"
+    if minutes:
+        return f"{minutes} 分 {seconds} 秒" if seconds else f"{minutes} 分钟"
+    return f"{seconds} 秒"
 
 
 def ago(then: datetime, now: datetime) -> str:

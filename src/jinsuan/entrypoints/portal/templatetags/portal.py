@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Any
 
 from django import template
 from django.forms import BoundField
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from jinsuan.entrypoints.portal import show
@@ -106,6 +107,20 @@ def control(field: BoundField, css: str = "form-control", **attributes: Any) -> 
     if field.errors:
         attrs["aria-invalid"] = "true"
     return field.as_widget(attrs=attrs)
+
+
+IDENTIFIER = re.compile(r"[a-z:_]*[a-z]+_[0-9a-hjkmnp-tv-z]{26}(?:[:.][0-9a-z_.:]+)?")
+
+
+@register.filter
+def identified(words: str) -> SafeString:
+    """Words with their identifiers set apart, small and in one width."""
+    parts, end = [], 0
+    for found in IDENTIFIER.finditer(words):
+        parts.append(format_html("{}", words[end : found.start()]))
+        parts.append(format_html('<span class="ident">{}</span>', found[0]))
+        end = found.end()
+    return format_html("{}{}", format_html_join("", "{}", ((p,) for p in parts)), words[end:])
 
 
 AUTH_LABELS = {

@@ -27,7 +27,7 @@ from jinsuan.ledger import accounts, queries as ledger
 from jinsuan.metering import queries as metering
 from jinsuan.vouchers import queries as vouchers
 
-LINES = 15
+LINES = 10
 SOON_DAYS = 30
 
 
