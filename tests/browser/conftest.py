@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from jinsuan.entrypoints import clock
 from tests.browser.site import Site, served
 from tests.flows.conftest import lively
 
@@ -50,14 +47,7 @@ def site(chromium: str, lively: Any) -> Iterator[Site]:
 
     from jinsuan.entrypoints.api.board import recent_board
 
-    began = time.monotonic()
-
-    def now() -> datetime:
-        """Goes on, but stays within the minute in which the centres were last heard of."""
-        return lively.now + timedelta(seconds=(time.monotonic() - began) % 40)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "now", now)
         patch.setattr(settings, "DEMO", True)
         patch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
         recent_board.forget()

@@ -127,6 +127,16 @@ def test_the_skip_link_comes_first_and_leads_to_the_content(open_page: Open) -> 
     assert page.evaluate("document.activeElement.id") == "main"
 
 
+def test_the_read_only_tables_keep_the_page_rules_too(open_page: Open) -> None:
+    page = open_page("operator", "/管理/")
+    page.get_by_role("link", name="作业", exact=True).first.click()
+    assert (
+        page.get_by_role("link", name="矿井安全大模型微调").count()
+        or page.locator("tr").count() > 5
+    )
+    assert not page.locator("input[type=submit], button[name=action]").count()
+
+
 def test_html_in_a_job_name_runs_nothing(open_page: Open) -> None:
     said: list[str] = []
     page = open_page("researcher", "/作业/{html}")

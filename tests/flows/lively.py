@@ -128,15 +128,21 @@ class Lively:
             **more,
         }
         spec = parse_spec(raw)
+        self.hear(at=at)
         return dispatch.submit(
             spec, board=board_now(now=at), order_key=f"test-{name}", actor=self.people[who], now=at
         )
 
-    def place(self, *, at: datetime) -> None:
-        """Place what waits, and let every agent fetch its leases."""
-        dispatch.place_queued(now=at)
+    def hear(self, *, at: datetime) -> None:
+        """Let every agent speak: who is silent gets no jobs."""
         for mouth in self.mouths.values():
             mouth.speak(now=at)
+
+    def place(self, *, at: datetime) -> None:
+        """Place what waits, and let every agent fetch its leases."""
+        self.hear(at=at)
+        dispatch.place_queued(now=at)
+        self.hear(at=at)
 
     def report(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 import pytest
 from django.test import Client
@@ -148,6 +149,22 @@ def test_html_in_a_job_name_is_words(world: Lively) -> None:
         assert "<script>alert" not in text, path
         assert "<b>粗</b>" not in text, path
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in client.get(f"/作业/{job}").content.decode()
+
+
+def test_nobody_is_shown_a_way_that_is_closed_to_him(world: Lively) -> None:
+    """Every link on every page of a person leads to a page that this person may open."""
+    for username in (*EVERYBODY, None):
+        client, checked = as_(username), set()
+        for page in every_page(world):
+            answer = client.get(page.path)
+            if answer.status_code != 200 or not answer["Content-Type"].startswith("text/html"):
+                continue
+            for found in re.findall(r'<a [^>]*href="(/[^"#]*)', answer.content.decode()):
+                link = unquote(found.replace("&amp;", "&"))
+                if link not in checked:
+                    checked.add(link)
+                    status = client.get(link).status_code
+                    assert status in (200, 302), (username, page.path, link, status)
 
 
 def test_pages_bring_no_inline_script_or_style(world: Lively) -> None:

@@ -65,6 +65,7 @@ class Shell:
     signed_in: bool
     demo: bool
     here: str
+    may_order: bool
     sheets: tuple[str, ...] = SHEETS
 
     @property
@@ -89,6 +90,8 @@ def shell(request: HttpRequest) -> dict[str, Any]:
             who=who,
             signed_in=signed_in,
             demo=settings.DEMO,
+            # The public is shown the way, too: it leads through the log-in.
+            may_order=acting is None or acting.role is Role.TENANT,
             here=request.get_full_path() if request.method == "GET" else request.path,
         )
     }

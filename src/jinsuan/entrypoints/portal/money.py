@@ -8,13 +8,13 @@ from datetime import datetime
 from uuid import UUID
 
 from jinsuan.entrypoints.portal.show import Split, split
-from jinsuan.entrypoints.portal.words import resource
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.quantity import show_unit_hours
 from jinsuan.kernel.ref import Ref
 from jinsuan.ledger import accounts, queries as ledger
 from jinsuan.ledger.reasons import Reason
 from jinsuan.metering import queries as metering
+from jinsuan.metering.rating import spoken
 from jinsuan.vouchers.queries import FundingView
 
 SHOWN = 5
@@ -105,7 +105,7 @@ def _used(steps: Sequence[metering.ChargeStep]) -> tuple[tuple[str, str, str], .
     return tuple(
         (name, show_unit_hours(line.milli_unit_seconds), unit)
         for line in lines
-        for name, unit in [resource(line.resource)]
+        for name, unit in [spoken(line.resource)]
     )
 
 

@@ -123,13 +123,6 @@ def ago(then: datetime, now: datetime) -> str:
     return f"{lasting(now - then)}前"
 
 
-def unit_price(millifen: int) -> str:
-    """Thousandths of a fen as yuan: two decimals, or as many as it needs."""
-    yuan, rest = divmod(millifen, 100_000)
-    decimals = f"{rest:05d}".rstrip("0").ljust(2, "0")
-    return f"{yuan:,}.{decimals}"
-
-
 def pieces(text: str, *, keep: int = 10) -> str:
     """The last characters of an identifier, for people to tell two apart."""
     return text if len(text) <= keep else f"…{text[-keep:]}"

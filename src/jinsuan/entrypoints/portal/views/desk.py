@@ -16,13 +16,14 @@ from jinsuan.dispatch.queries import LeaseView, leases_at, leases_by_centre
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.portal.acting import actor_of, signed_in
 from jinsuan.entrypoints.portal.province import CentreSummary, centres
-from jinsuan.entrypoints.portal.show import Chip, ago
+from jinsuan.entrypoints.portal.show import Chip, ago, lasting
 from jinsuan.entrypoints.portal.words import attempt_chip
 from jinsuan.kernel.errors import BadInput, NotAllowed
 from jinsuan.kernel.quantity import show_milli
 from jinsuan.kernel.ref import Actor, Role
 from jinsuan.registry.actions.centres import set_centre_state
 from jinsuan.registry.queries import (
+    SILENT_AFTER,
     NodeView,
     access_centre,
     agent_of,
@@ -80,6 +81,7 @@ def desk(request: HttpRequest) -> HttpResponse:
         "closed": sum(1 for c in found if c.reason),
         "leases": sum(leases.get(c.ref.id, 0) for c in found),
         "count": len(mine),
+        "limit": lasting(SILENT_AFTER),
         "now": now,
         "crumbs": [("中心", "")],
     }

@@ -10,7 +10,6 @@ from django.views.decorators.http import require_safe
 from jinsuan.dispatch.queries import access_job
 from jinsuan.entrypoints.portal.acting import actor_of, signed_in
 from jinsuan.entrypoints.portal.show import pieces
-from jinsuan.entrypoints.portal.words import resource
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Ref
 from jinsuan.ledger import accounts, queries as ledger
@@ -45,12 +44,23 @@ def trace(request: HttpRequest, transfer_id: str) -> HttpResponse:
     return render(request, "portal/trace.html", page)
 
 
+ACTS = {
+    "job.submit": "下单",
+    "job.place": "匹配并冻结",
+    "job.cancel": "要求停止",
+    "job.settle": "结清",
+    "attempt.end": "尝试结束",
+}
+"""What the audit book's acts are called on this page."""
+
+
 def _words(label: str, words: str) -> tuple[str, str]:
     """Say resources and accounts in the pages' words; the code stays beside them."""
     if label in ("从", "到"):
         return label, f"{_account(words)}　{words}"
-    if label.startswith("card:") or label in ("cpu_core", "memory_gib"):
-        return resource(label)[0], words
+    if label == "留痕":
+        for act, spoken in ACTS.items():
+            words = words.replace(act, spoken)
     return label, words
 
 
