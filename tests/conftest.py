@@ -109,6 +109,19 @@ def committed_db(django_db_setup: None, django_db_blocker: Any) -> Iterator[None
             connection.close()
 
 
+@pytest.fixture(scope="module")
+def committed_module(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The same as `committed_db` for a whole module, where filling the database takes seconds."""
+    from django.db import connection
+
+    with django_db_blocker.unblock():
+        try:
+            yield
+        finally:
+            _empty(connection)
+            connection.close()
+
+
 def _empty(connection: Any) -> None:
     """Empty every table. Only the tables' owner may switch the append-only triggers off."""
     tables = connection.introspection.django_table_names(only_existing=True)

@@ -115,7 +115,7 @@ def test_a_fen_explains_itself_in_seven_steps() -> None:
     assert [s.number for s in steps] == [1, 2, 3, 4, 5, 6, 7]
     told = {s.title: dict(s.facts) for s in steps}
     assert told["这笔钱"]["金额"] == "¥1.07"
-    assert told["用了多少"]["card:T4"].startswith("3600000 毫单位秒（1.0000 单位时）")
+    assert told["用了多少"]["T4"].startswith("1.0000 卡时（3600000 毫单位秒）")
     assert told["谁批的"]["下单"].startswith("researcher，乙大学")
     assert told["凭哪一条"]["条款"] == "（九）"
     assert by_voucher.cause in neighbours(by_voucher.ref)

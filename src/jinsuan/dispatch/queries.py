@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from jinsuan.dispatch.job_row import AttemptRow, JobRow, read_job
 from jinsuan.dispatch.models import Attempt, Decision, Job, LogPart
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Actor, Ref, Role
-from jinsuan.protocol.states import JobState, Outcome
+from jinsuan.protocol.states import AttemptState, JobState, Outcome
 
 SEES_ALL_JOBS = frozenset(
     {Role.AUDITOR, Role.PROVINCIAL_OFFICER, Role.PLATFORM_OPERATOR, Role.SYSTEM}
@@ -173,6 +174,61 @@ def decision_of(attempt: Ref) -> dict[str, Any]:
     if row is None:
         return {}
     return {"version": row.version, "decided_at": row.decided_at, **row.body}
+
+
+def last_centres(jobs: Iterable[UUID]) -> dict[UUID, str]:
+    """The name of the centre of each job's latest attempt; a job without attempts has no entry."""
+    rows = Attempt.objects.filter(job__in=set(jobs)).order_by("job_id", "-number").distinct("job")
+    return dict(rows.values_list("job_id", "cluster__centre__name"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseView:
+    """One live attempt at a centre: what its agent holds a lease for."""
+
+    attempt: Ref
+    job: Ref
+    job_name: str
+    tenant_name: str
+    number: int
+    cluster: str
+    state: str
+    nodes: tuple[dict[str, Any], ...]
+    leased_at: datetime
+    lease_until: datetime
+    reported_at: datetime | None
+
+
+def leases_at(centre: UUID, *, limit: int = 100) -> list[LeaseView]:
+    """The live attempts at a centre, oldest first. The caller has gone through the centre's door."""
+    rows = (
+        Attempt.objects.filter(cluster__centre=centre)
+        .exclude(state=AttemptState.ENDED)
+        .select_related("job__tenant", "cluster")
+        .order_by("leased_at", "id")
+    )
+    return [
+        LeaseView(
+            attempt=Ref("attempt", row.id),
+            job=Ref("job", row.job_id),
+            job_name=row.job.name,
+            tenant_name=row.job.tenant.name,
+            number=row.number,
+            cluster=row.cluster.name,
+            state=row.state,
+            nodes=tuple(row.allocation or row.nodes),
+            leased_at=row.leased_at,
+            lease_until=row.lease_until,
+            reported_at=row.reported_at,
+        )
+        for row in rows[:limit]
+    ]
+
+
+def leases_by_centre() -> dict[UUID, int]:
+    """How many live attempts each centre has; a centre without any has no entry."""
+    rows = Attempt.objects.exclude(state=AttemptState.ENDED)
+    return dict(rows.values_list("cluster__centre").annotate(n=Count("id")))
 
 
 def read_log(attempt: UUID, *, offset: int, limit: int) -> tuple[bytes, int]:

@@ -178,9 +178,10 @@ def charges_of(job: UUID) -> list[Ref]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChargeStep:
-    """One charge of a job in a list: what it added, and the whole of its attempt so far."""
+    """One charge in a list."""
 
     ref: Ref
+    job: Ref
     attempt: Ref
     number: int
     amount: Money
@@ -193,17 +194,35 @@ def charge_steps(job: UUID, *, after: UUID | None, limit: int) -> list[ChargeSte
     rows = Charge.objects.filter(job=job).order_by("id")
     if after is not None:
         rows = rows.filter(id__gt=after)
-    return [
-        ChargeStep(
-            ref=Ref("charge", row.id),
-            attempt=Ref("attempt", row.attempt_id),
-            number=row.number,
-            amount=Money(row.amount_fen),
-            cumulative=Money(row.cumulative_fen),
-            recorded_at=row.recorded_at,
-        )
-        for row in rows[:limit]
-    ]
+    return [_step(row) for row in rows[:limit]]
+
+
+def charges_of_job(job: UUID, *, limit: int) -> list[ChargeStep]:
+    """The latest charges of a job, newest first."""
+    rows = Charge.objects.filter(job=job).order_by("-recorded_at", "-number")
+    return [_step(row) for row in rows[:limit]]
+
+
+def charges_of_tenant(
+    tenant: UUID, *, before: Ref | None = None, limit: int = 20
+) -> list[ChargeStep]:
+    """The charges of a tenant's jobs, newest first; `before` is the last one of the page before."""
+    rows = Charge.objects.filter(attempt__tenant=tenant)
+    if before is not None:
+        rows = rows.filter(id__lt=before.id)
+    return [_step(row) for row in rows.order_by("-id")[:limit]]
+
+
+def _step(row: Charge) -> ChargeStep:
+    return ChargeStep(
+        ref=Ref("charge", row.id),
+        job=Ref("job", row.job),
+        attempt=Ref("attempt", row.attempt_id),
+        number=row.number,
+        amount=Money(row.amount_fen),
+        cumulative=Money(row.cumulative_fen),
+        recorded_at=row.recorded_at,
+    )
 
 
 def links(ref: Ref) -> list[Ref]:

@@ -89,3 +89,28 @@ def seconds_for(shape: Shape, prices: Prices, *, budget: Money) -> int | None:
 def price_per_hour(shape: Shape, prices: Prices) -> Money:
     """The price of one hour of the whole shape, rounded up: for comparing and showing."""
     return cost_of(shape, prices, seconds=SECONDS_PER_HOUR)
+
+
+def spoken(resource: str) -> tuple[str, str]:
+    """What a billed resource is called, and its unit-hour.
+
+    >>> spoken("card:T4"), spoken("cpu_core")
+    (('T4', '卡时'), ('处理器', '核时'))
+    """
+    if resource == CPU:
+        return "处理器", "核时"
+    if resource == MEMORY:
+        return "内存", "GiB 时"
+    return resource.removeprefix(card("")), "卡时"
+
+
+def show_price(millifen: int) -> str:
+    """Thousandths of a fen as yuan: two decimals, or as many as it needs.
+
+    >>> show_price(1_150_000), show_price(6_000)
+    ('11.50', '0.06')
+    """
+    assert millifen >= 0, millifen
+    yuan, rest = divmod(millifen, 100_000)
+    decimals = f"{rest:05d}".rstrip("0").ljust(2, "0")
+    return f"{yuan:,}.{decimals}"

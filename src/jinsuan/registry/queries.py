@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.postgres.aggregates import ArrayAgg
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from jinsuan.kernel.errors import NotAllowed, NotFound
 from jinsuan.kernel.period import beijing_date
@@ -17,8 +16,9 @@ from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.registry.capacity import ClusterFree, NodeFree
 from jinsuan.registry.catalogue import cities, domestic_models
 from jinsuan.registry.models import (
+    AgentChannel,
+    AgentKey,
     ApiToken,
-    Body,
     Centre,
     Cluster,
     Membership,
@@ -275,71 +275,64 @@ def centres_of(viewer: Actor) -> list[Centre]:
     return []
 
 
-def links(ref: Ref) -> list[Ref]:
-    """What the registry knows to hang together with this thing, the nearest first."""
-    finder = _LINKS.get(ref.kind)
-    return [] if finder is None else list(dict.fromkeys(finder(ref.id)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeView:
+    """One node with what is taken of it; cards in thousandths, by index."""
+
+    name: str
+    cluster: str
+    model: str | None
+    cards_taken_milli: tuple[int, ...]
+    cpu_milli: int
+    cpu_taken_milli: int
+    memory_mib: int
+    memory_taken_mib: int
+    online: bool
 
 
-def _links_of_centre(pk: UUID) -> Iterator[Ref]:
-    for owner in Centre.objects.filter(id=pk).values_list("owner_id", flat=True):
-        yield Ref("organisation", owner)
-    for cluster in Cluster.objects.filter(centre=pk).order_by("name"):
-        yield Ref("cluster", cluster.id)
+def nodes_of(centre: UUID) -> list[NodeView]:
+    """All nodes of a centre, also those that are away. The caller went through its door."""
+    rows = (
+        Node.objects.filter(cluster__centre=centre)
+        .select_related("cluster")
+        .annotate(taken=ArrayAgg("cards__reserved_milli", order_by="cards__index", default=[]))
+        .order_by("cluster__name", "name")
+    )
+    return [
+        NodeView(
+            name=row.name,
+            cluster=row.cluster.name,
+            model=row.model,
+            cards_taken_milli=tuple(milli for milli in row.taken if milli is not None),
+            cpu_milli=row.cpu_milli,
+            cpu_taken_milli=row.cpu_reserved_milli,
+            memory_mib=row.memory_mib,
+            memory_taken_mib=row.memory_reserved_mib,
+            online=row.online,
+        )
+        for row in rows
+    ]
 
 
-def _links_of_cluster(pk: UUID) -> Iterator[Ref]:
-    for centre in Cluster.objects.filter(id=pk).values_list("centre_id", flat=True):
-        yield Ref("centre", centre)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentView:
+    """A centre's agent: its key and the last message accepted from it."""
+
+    enrolled_at: datetime | None
+    version: str
+    boot: int
+    sequence: int
+    last_seen_at: datetime | None
 
 
-def _links_of_node(pk: UUID) -> Iterator[Ref]:
-    for row in Node.objects.filter(id=pk).select_related("cluster"):
-        yield Ref("cluster", row.cluster_id)
-        yield Ref("centre", row.cluster.centre_id)
-
-
-def _links_of_organisation(pk: UUID) -> Iterator[Ref]:
-    for person in _members(organisation=pk).values_list("person_id", flat=True):
-        yield Ref("person", person)
-    for centre in Centre.objects.filter(owner=pk).order_by("code").values_list("id", flat=True):
-        yield Ref("centre", centre)
-    for body in Body.objects.filter(organisation=pk).order_by("code"):
-        yield Ref("body", body.id)
-
-
-def _links_of_person(pk: UUID) -> Iterator[Ref]:
-    for row in _members(person=pk):
-        yield Ref("membership", row.id)
-        yield Ref("organisation", row.organisation_id)
-
-
-def _links_of_membership(pk: UUID) -> Iterator[Ref]:
-    for row in _members(id=pk):
-        yield Ref("person", row.person_id)
-        yield Ref("organisation", row.organisation_id)
-        if row.body_id is not None:
-            yield Ref("body", row.body_id)
-
-
-def _links_of_body(pk: UUID) -> Iterator[Ref]:
-    for row in Body.objects.filter(id=pk, organisation__isnull=False):
-        assert row.organisation_id is not None
-        yield Ref("organisation", row.organisation_id)
-    for member in _members(body=pk):
-        yield Ref("membership", member.id)
-
-
-def _members(**where: UUID) -> QuerySet[Membership]:
-    return Membership.objects.filter(**where).order_by("id")
-
-
-_LINKS: dict[str, Callable[[UUID], Iterator[Ref]]] = {
-    "centre": _links_of_centre,
-    "cluster": _links_of_cluster,
-    "node": _links_of_node,
-    "organisation": _links_of_organisation,
-    "person": _links_of_person,
-    "membership": _links_of_membership,
-    "body": _links_of_body,
-}
+def agent_of(centre: UUID) -> AgentView:
+    """What is known of a centre's agent. The caller went through the centre's door."""
+    channel = AgentChannel.objects.get(centre=centre)
+    keys = AgentKey.objects.filter(centre=centre, revoked_at__isnull=True)
+    return AgentView(
+        enrolled_at=keys.values_list("enrolled_at", flat=True).first(),
+        version=channel.agent_version,
+        boot=channel.boot,
+        sequence=channel.sequence,
+        last_seen_at=channel.last_seen_at,
+    )

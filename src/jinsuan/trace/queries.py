@@ -17,7 +17,9 @@ from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger import accounts, queries as ledger
 from jinsuan.ledger.reasons import Reason
 from jinsuan.metering import queries as metering
+from jinsuan.metering.rating import show_price, spoken
 from jinsuan.registry import queries as registry
+from jinsuan.registry.links import links as registry_links
 from jinsuan.vouchers import queries as vouchers
 
 
@@ -101,22 +103,17 @@ def _formula(transfer: ledger.TransferView, charge: metering.ChargeView, source:
     return Step(number=2, title="为什么是这个数", ref=charge.ref, facts=tuple(facts))
 
 
-def _reading(line: metering.ChargeLineView) -> str:
-    hours = show_unit_hours(line.milli_unit_seconds)
-    return (
-        f"{line.milli_unit_seconds} 毫单位秒（{hours} 单位时），"
-        f"读于 {_time(line.occurred_at)}，收于 {_time(line.recorded_at)}，{line.reading}"
+def _reading(line: metering.ChargeLineView) -> tuple[str, str]:
+    name, unit = spoken(line.resource)
+    used = (
+        f"{show_unit_hours(line.milli_unit_seconds)} {unit}（{line.milli_unit_seconds} 毫单位秒）"
     )
+    read = f"读于 {_time(line.occurred_at)}，收于 {_time(line.recorded_at)}，{line.reading}"
+    return name, f"{used}，{read}"
 
 
 def _use(charge: metering.ChargeView, job: dispatch.JobView) -> Step:
-    facts = [
-        (
-            line.resource,
-            _reading(line),
-        )
-        for line in charge.lines
-    ]
+    facts = [_reading(line) for line in charge.lines]
     attempt = next(a for a in job.attempts if a.ref == charge.attempt)
     facts.append(("作业", f"{job.name}，{job.ref}"))
     facts.append(("尝试", f"第 {attempt.number} 次，{attempt.ref}"))
@@ -131,14 +128,14 @@ def _node(share: dict[str, object]) -> str:
     return f"{share['node']}{shown}"
 
 
+def _locked(line: metering.ChargeLineView) -> tuple[str, str]:
+    name, unit = spoken(line.resource)
+    price = show_price(line.millifen_per_hour)
+    return name, f"每{unit} {price} 元，匹配时锁定，价目 {line.tariff}"
+
+
 def _price(charge: metering.ChargeView) -> Step:
-    facts = [
-        (
-            line.resource,
-            f"每单位时 {line.millifen_per_hour} 毫分，下单时锁定，价目 {line.tariff}",
-        )
-        for line in charge.lines
-    ]
+    facts = [_locked(line) for line in charge.lines]
     facts.append(("取整", "累计精确值四舍五入到分，再减去已计费用"))
     facts.append(("合同", f"{charge.contract_number}，{charge.contract}"))
     return Step(number=4, title="什么价", ref=charge.contract, facts=tuple(facts))
@@ -191,7 +188,7 @@ def _basis(charge: metering.ChargeView, source: str) -> Step:
     return Step(number=7, title="凭哪一条", ref=None, facts=tuple(facts))
 
 
-LINKS = (ledger.links, metering.links, vouchers.links, dispatch.links, registry.links)
+LINKS = (ledger.links, metering.links, vouchers.links, dispatch.links, registry_links)
 
 
 def neighbours(ref: Ref) -> tuple[Ref, ...]:

@@ -254,6 +254,29 @@ def fundings_of(job: UUID) -> list[FundingView]:
     return list(found.values())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobMoney:
+    """What a job has cost so far and what is still held for it, over all its attempts."""
+
+    captured: Money
+    held: Money
+
+
+def money_of(jobs: Iterable[UUID]) -> dict[UUID, JobMoney]:
+    """The money of many jobs in two queries; a job that was never placed has no entry."""
+    rows = Funding.objects.filter(job__in=set(jobs)).prefetch_related("sources")
+    grouped: dict[UUID, list[FundingView]] = defaultdict(list)
+    for row in rows:
+        grouped[row.job].append(_funding(row))
+    return {
+        job: JobMoney(
+            captured=Money.total(f.captured for f in found),
+            held=Money.total(f.held for f in found),
+        )
+        for job, found in grouped.items()
+    }
+
+
 def held_of(tenant: UUID) -> Money:
     """What stands in escrow for all of a tenant's jobs."""
     rows = FundingSource.objects.filter(
@@ -288,6 +311,16 @@ def money_totals() -> MoneyTotals:
         shortfall=short,
         held=Money(int(held["held"] or 0)),
     )
+
+
+def held_by_voucher(ids: Iterable[UUID]) -> dict[Ref, Money]:
+    """What stands in escrow from each voucher; one with nothing there has no entry."""
+    rows = (
+        FundingSource.objects.filter(voucher__in=set(ids), funding__released_at__isnull=True)
+        .values_list("voucher")
+        .annotate(held=Sum(F("held_fen") - F("captured_fen")))
+    )
+    return {Ref("voucher", pk): Money(int(held)) for pk, held in rows if pk is not None and held}
 
 
 def half_used(*, limit: int) -> list[FundingView]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import unquote
+
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 
@@ -13,3 +16,8 @@ class Accounts(DefaultAccountAdapter):  # type: ignore[misc]
         """Never: a stranger has no organisation to act for."""
         del request
         return False
+
+    def get_reauthentication_methods(self, user: Any) -> list[dict[str, Any]]:
+        """allauth compares these addresses with `request.path`, where Chinese is not escaped."""
+        found = super().get_reauthentication_methods(user)
+        return [{**method, "url": unquote(method["url"])} for method in found]

@@ -18,13 +18,14 @@ from django.urls import reverse
 
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.portal.words import ROLES
-from jinsuan.kernel.errors import NotAllowed
+from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Actor, Ref, Role
-from jinsuan.registry.models import Membership
-from jinsuan.registry.queries import actor_for, memberships_of
+from jinsuan.registry.queries import MembershipView, memberships_of
 
 VIA = "portal"
 CHOICE = "acting"
+KEPT = "jinsuan_acting"
+"""Where a request keeps the answer, so that a page asks once."""
 FIRST = (
     Role.TENANT,
     Role.CENTRE_OPERATOR,
@@ -58,28 +59,29 @@ class Acting:
         return ROLES[self.actor.role]
 
 
-def key_of(membership: Membership) -> str:
+def key_of(membership: MembershipView) -> str:
     """A membership as the session and the form write it."""
-    return f"{membership.organisation_id}|{membership.role}"
+    return f"{membership.organisation}|{membership.role}"
 
 
-def choices(request: HttpRequest) -> list[Membership]:
+def choices(request: HttpRequest) -> list[MembershipView]:
     """All the person may act as, in a fixed order."""
     found = memberships_of(cast(UUID, request.user.pk), now=clock.now())
-    return sorted(found, key=lambda m: (FIRST.index(Role(m.role)), m.organisation.name))
+    return sorted(found, key=lambda m: (FIRST.index(m.role), m.organisation_name))
 
 
-def choose(request: HttpRequest, membership: Membership) -> None:
+def choose(request: HttpRequest, membership: MembershipView) -> None:
     """Act as this from now on. The membership is checked again whenever it is used."""
     request.session[CHOICE] = key_of(membership)
-    vars(request).pop("_acting", None)
+    vars(request).pop(KEPT, None)
 
 
 def acting_of(request: HttpRequest) -> Acting | None:
     """Who acts, or None for the public and for people without any membership."""
-    if not hasattr(request, "_acting"):
-        request._acting = _acting(request)  # type: ignore[attr-defined]
-    return cast(Acting | None, request._acting)  # type: ignore[attr-defined]
+    kept = vars(request)
+    if KEPT not in kept:
+        kept[KEPT] = _acting(request)
+    return cast(Acting | None, kept[KEPT])
 
 
 def _acting(request: HttpRequest) -> Acting | None:
@@ -90,17 +92,14 @@ def _acting(request: HttpRequest) -> Acting | None:
         return None
     wanted = request.session.get(CHOICE, "")
     chosen = next((m for m in found if key_of(m) == wanted), found[0])
-    actor = actor_for(
-        person=cast(UUID, request.user.pk),
-        organisation=chosen.organisation_id,
-        role=Role(chosen.role),
-        via=VIA,
-        now=clock.now(),
+    # `choices` are the memberships in force at this moment, so this needs no second question.
+    actor = Actor(
+        person=chosen.person.id, organisation=chosen.organisation.id, role=chosen.role, via=VIA
     )
     return Acting(
         actor=actor,
-        organisation=Ref("organisation", chosen.organisation_id),
-        organisation_name=chosen.organisation.name,
+        organisation=chosen.organisation,
+        organisation_name=chosen.organisation_name,
     )
 
 
@@ -111,21 +110,16 @@ def actor_of(request: HttpRequest) -> Actor:
     return acting.actor
 
 
-def signed_in(
-    *roles: Role, to: str = "看这一页"
-) -> Callable[
-    [Callable[Concatenate[HttpRequest, P], HttpResponse]],
-    Callable[Concatenate[HttpRequest, P], HttpResponse],
-]:
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def signed_in(*roles: Role) -> Callable[[View[P]], View[P]]:
     """Let a view through only for people who act as something, in one of these roles.
 
-    Args:
-        to: what the view does, for the refusal: 您当前的角色不能{to}.
+    To other roles the page does not exist; the page that says so offers another role.
     """
 
-    def decorate(
-        view: Callable[Concatenate[HttpRequest, P], HttpResponse],
-    ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    def decorate(view: View[P]) -> View[P]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             if not request.user.is_authenticated:
@@ -134,10 +128,10 @@ def signed_in(
             if acting is None:
                 return HttpResponseRedirect(reverse("portal:acting"))
             if roles and acting.role not in roles:
-                raise NotAllowed(to, "、".join(ROLES[role] for role in roles))
+                raise NotFound("页面", request.path[:60])
             return view(request, *args, **kwargs)
 
-        return guarded
+        return cast(View[P], guarded)
 
     return decorate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -19,7 +20,12 @@ SHEETS = tuple(
 
 # Word and view, left to right. Only what exists.
 PUBLIC = (("总览", "home"), ("算力资源", "resources"), ("数据口径", "definitions"))
-WATCHING = (("总览", "home"), ("作业", "jobs"), ("算力资源", "resources"))
+WATCHING = (
+    ("总览", "home"),
+    ("作业", "jobs"),
+    ("中心与代理", "desk"),
+    ("算力资源", "resources"),
+)
 MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
     Role.TENANT: (
         ("总览", "home"),
@@ -42,6 +48,8 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class MenuItem:
+    """One word of the main menu."""
+
     word: str
     href: str
     current: bool
@@ -57,6 +65,7 @@ class Shell:
     signed_in: bool
     demo: bool
     here: str
+    may_order: bool
     sheets: tuple[str, ...] = SHEETS
 
     @property
@@ -81,6 +90,8 @@ def shell(request: HttpRequest) -> dict[str, Any]:
             who=who,
             signed_in=signed_in,
             demo=settings.DEMO,
+            # The public is shown the way, too: it leads through the log-in.
+            may_order=acting is None or acting.role is Role.TENANT,
             here=request.get_full_path() if request.method == "GET" else request.path,
         )
     }
@@ -88,9 +99,10 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 def _item(word: str, name: str, request: HttpRequest) -> MenuItem:
     href = reverse("admin:index") if name == "admin" else reverse(f"portal:{name}")
-    here = request.path
-    order = reverse("portal:order")
-    inside = here == href or (href != "/" and here.startswith(href.rstrip("/") + "/"))
+    # `reverse` writes Chinese as percent signs, a request's path does not.
+    here, place = request.path, unquote(href)
+    order = unquote(reverse("portal:order"))
+    inside = here == place or (place != "/" and here.startswith(place.rstrip("/") + "/"))
     if name == "jobs" and here.startswith(order):
         inside = False
     return MenuItem(word, href, current=inside)

@@ -16,6 +16,8 @@ THEMES = ("light", "dark")
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
+    """Theme and size of type."""
+
     theme: str = "light"
     elder: bool = False
 

@@ -9,10 +9,11 @@ from datetime import datetime
 from fractions import Fraction
 
 from jinsuan.entrypoints.portal.show import Chip
-from jinsuan.entrypoints.portal.words import SILENT, centre_chip
+from jinsuan.entrypoints.portal.words import centre_chip
 from jinsuan.kernel.ref import Ref
 from jinsuan.registry.capacity import ClusterFree
 from jinsuan.registry.catalogue import catalogue
+from jinsuan.registry.queries import SILENT_AFTER
 
 WHOLE = 1000
 
@@ -139,7 +140,7 @@ def centres(clusters: Iterable[ClusterFree], *, now: datetime) -> list[CentreSum
 def _centre(clusters: Sequence[ClusterFree], now: datetime) -> CentreSummary:
     first = clusters[0]
     seen = max((c.last_seen_at for c in clusters if c.last_seen_at), default=None)
-    in_touch = seen is not None and now - seen <= SILENT
+    in_touch = seen is not None and now - seen <= SILENT_AFTER
     nodes = [node for cluster in clusters for node in cluster.nodes]
     cards: dict[str, int] = defaultdict(int)
     free: dict[str, int] = defaultdict(int)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, cast
 
 from django.apps import apps
 from django.contrib.admin import AdminSite, ModelAdmin
@@ -54,6 +55,24 @@ class ReadOnlySite(AdminSite):
                 table["name"] = words_for(table["model"])
         return found
 
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Let nobody else in, and tell them nothing: no way to a log-in page of its own."""
+        inner = super().admin_view(view, cacheable)
+
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if not self.has_permission(request):
+                return not_found(request)
+            return cast(HttpResponse, inner(request, *args, **kwargs))
+
+        return update_wrapper(guarded, view)
+
+    def password_change(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Passwords are changed on our own page, which asks for the old one."""
+        del extra_context
+        return not_found(request)
+
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -100,7 +119,7 @@ class ReadOnlyModel(Base):
         title = {"title": words_for(self.model), **(extra_context or {})}
         return super().changelist_view(request, title)
 
-    def get_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[str]:
+    def get_fields(self, request: HttpRequest, obj: models.Model | None = None) -> list[Any]:
         del request, obj
         return _shown(self.model)
 
@@ -108,7 +127,7 @@ class ReadOnlyModel(Base):
 def _shown(model: type[models.Model]) -> list[str]:
     return [
         field.name
-        for field in model._meta.concrete_fields
+        for field in model._meta.concrete_fields  # noqa: SLF001 - Django's documented way in
         if not isinstance(field, models.BinaryField)
         and not any(part in field.name for part in HIDDEN)
     ]

@@ -75,7 +75,7 @@ def refuse(
     page = {
         "title": title,
         "heading": heading or error.explain(),
-        "explained": error.explain() if heading else "",
+        "explained": error.explain() if heading and not sums else "",
         "happened": happened,
         "sums": sums,
         "ways": ways,

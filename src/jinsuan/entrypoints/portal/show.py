@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import BEIJING
@@ -71,8 +72,8 @@ def split(what: str, slices: Sequence[Slice]) -> Split:
             )
         )
         start = end
-    words = "，".join(f"{p.label} {p.amount.plain} 元" for p in parts) or "没有金额"
-    return Split(label=f"{what} {total.plain} 元：{words}", total=total, parts=tuple(parts))
+    words = "，".join(f"{p.label} {grouped(p.amount)} 元" for p in parts) or "没有金额"
+    return Split(label=f"{what} {grouped(total)} 元：{words}", total=total, parts=tuple(parts))
 
 
 def _percent(hundredths: int) -> str:
@@ -112,7 +113,9 @@ def lasting(length: timedelta) -> str:
         return f"{days} 天 {hours} 小时" if hours else f"{days} 天"
     if hours:
         return f"{hours} 小时 {minutes} 分" if minutes else f"{hours} 小时"
-    return f"{minutes} 分 {seconds} 秒" if minutes else f"{seconds} 秒"
+    if minutes:
+        return f"{minutes} 分 {seconds} 秒" if seconds else f"{minutes} 分钟"
+    return f"{seconds} 秒"
 
 
 def ago(then: datetime, now: datetime) -> str:
@@ -120,13 +123,19 @@ def ago(then: datetime, now: datetime) -> str:
     return f"{lasting(now - then)}前"
 
 
-def unit_price(millifen: int) -> str:
-    """Thousandths of a fen as yuan: two decimals, or as many as it needs."""
-    yuan, rest = divmod(millifen, 100_000)
-    decimals = f"{rest:05d}".rstrip("0").ljust(2, "0")
-    return f"{yuan:,}.{decimals}"
-
-
 def pieces(text: str, *, keep: int = 10) -> str:
     """The last characters of an identifier, for people to tell two apart."""
     return text if len(text) <= keep else f"…{text[-keep:]}"
+
+
+def percent(rate: Fraction) -> str:
+    """30%; at most one decimal, cut."""
+    tenths = rate.numerator * 1000 // rate.denominator
+    whole, rest = divmod(tenths, 10)
+    return f"{whole}.{rest}%" if rest else f"{whole}%"
+
+
+def grouped(amount: Money) -> str:
+    """11,289.60: yuan in words on a page; a real minus."""
+    yuan, fen = divmod(abs(amount.fen), 100)
+    return f"{'−' if amount.fen < 0 else ''}{yuan:,}.{fen:02d}"

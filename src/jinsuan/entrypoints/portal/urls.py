@@ -11,13 +11,35 @@ from django.views.generic.base import RedirectView
 
 from jinsuan.entrypoints.portal.preferences import display
 from jinsuan.entrypoints.portal.readonly_admin import site
-from jinsuan.entrypoints.portal.views import home, people, resources, trace
+from jinsuan.entrypoints.portal.refusals import not_found
+from jinsuan.entrypoints.portal.views import (
+    desk,
+    home,
+    jobs,
+    live,
+    order,
+    people,
+    resources,
+    trace,
+    wallet,
+)
 
 pages: list[URLPattern | URLResolver] = [
     path("", home.home, name="home"),
     path("近况", home.home_live, name="home_live"),
     path("算力资源", resources.resources, name="resources"),
     path("算力资源/<str:code>", resources.centre, name="centre"),
+    path("作业", jobs.jobs, name="jobs"),
+    path("作业/下单", order.order, name="order"),
+    path("作业/下单/草稿", order.draft, name="draft"),
+    path("作业/<str:job_id>", jobs.job, name="job"),
+    path("作业/<str:job_id>/近况", live.job_live, name="job_live"),
+    path("作业/<str:job_id>/日志", live.job_log, name="job_log"),
+    path("作业/<str:job_id>/日志全文", live.job_log_file, name="job_log_file"),
+    path("作业/<str:job_id>/停止", jobs.stop, name="stop"),
+    path("账户", wallet.wallet, name="wallet"),
+    path("中心", desk.desk, name="desk"),
+    path("中心/<str:code>", desk.desk_centre, name="desk_centre"),
     path("转账/<str:transfer_id>", trace.trace, name="trace"),
     path("身份", people.acting, name="acting"),
     path("显示", display, name="display"),
@@ -32,6 +54,8 @@ accounts: list[URLPattern | URLResolver] = [
     path("停用", account.account_inactive, name="account_inactive"),
     path("再次确认", account.reauthenticate, name="account_reauthenticate"),
     path("改密码", account.password_change, name="account_change_password"),
+    # Whoever comes in by another provider has no password here and gets none.
+    path("设密码", not_found, name="account_set_password"),
     path("两步验证", mfa.index, name="mfa_index"),
     path("两步验证/登录", mfa.authenticate, name="mfa_authenticate"),
     path("两步验证/再次确认", mfa.reauthenticate, name="mfa_reauthenticate"),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from jinsuan.entrypoints.portal.show import Chip
 from jinsuan.kernel.ref import Role
 from jinsuan.ledger.reasons import Reason
-from jinsuan.metering.rating import CPU, MEMORY
 from jinsuan.protocol.states import (
     JOB_STATE_ZH,
     OUTCOME_ZH,
@@ -16,6 +15,7 @@ from jinsuan.protocol.states import (
     JobState,
     Outcome,
 )
+from jinsuan.registry.queries import SILENT_AFTER
 
 ROLES = {
     Role.TENANT: "用算主体",
@@ -28,8 +28,6 @@ ROLES = {
     Role.PLATFORM_OPERATOR: "平台运营",
     Role.SYSTEM: "平台",
 }
-SILENT = timedelta(seconds=60)
-"""A centre that said nothing for so long is shown as out of touch."""
 
 _JOB = {
     JobState.QUEUED: ("wait", "clock"),
@@ -110,7 +108,7 @@ def centre_chip(*, open_now: bool, seen: datetime | None, now: datetime) -> Chip
     """Whether a centre takes orders and speaks to us."""
     if seen is None:
         return Chip("没有接入", "", "q")
-    if now - seen > SILENT:
+    if now - seen > SILENT_AFTER:
         return Chip("失去联系", "warn", "warn")
     return Chip("开放", "ok", "check") if open_now else Chip("暂停接单", "warn", "lock")
 
@@ -118,15 +116,6 @@ def centre_chip(*, open_now: bool, seen: datetime | None, now: datetime) -> Chip
 def reason_chip(reason: Reason) -> Chip:
     kind, icon = _REASONS.get(reason, ("", "arrow"))
     return Chip(reason.label, kind, icon)
-
-
-def resource(name: str) -> tuple[str, str]:
-    """A billed resource as (what it is, its unit-hour)."""
-    if name == CPU:
-        return "处理器", "核时"
-    if name == MEMORY:
-        return "内存", "GiB 时"
-    return name.removeprefix("card:"), "卡时"
 
 
 def engine(name: str) -> str:

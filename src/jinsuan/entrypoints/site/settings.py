@@ -176,6 +176,7 @@ X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],  # Tabler's ticks and arrows, the two-step log-in's QR code
         "base-uri": ["'self'"],
         # A browser holds the redirect after a form to this too.
         "form-action": ["'self'", *([SINGLE_SIGN_ON.origin] if SINGLE_SIGN_ON else [])],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Any
 
 from django import template
 from django.forms import BoundField
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from jinsuan.entrypoints.portal import show
@@ -106,3 +107,41 @@ def control(field: BoundField, css: str = "form-control", **attributes: Any) -> 
     if field.errors:
         attrs["aria-invalid"] = "true"
     return field.as_widget(attrs=attrs)
+
+
+IDENTIFIER = re.compile(r"[a-z:_]*[a-z]+_[0-9a-hjkmnp-tv-z]{26}(?:[:.][0-9a-z_.:]+)?")
+
+
+@register.filter
+def identified(words: str) -> SafeString:
+    """Words with their identifiers set apart, small and in one width."""
+    parts, end = [], 0
+    for found in IDENTIFIER.finditer(words):
+        parts.append(format_html("{}", words[end : found.start()]))
+        parts.append(format_html('<span class="ident">{}</span>', found[0]))
+        end = found.end()
+    return format_html("{}{}", format_html_join("", "{}", ((p,) for p in parts)), words[end:])
+
+
+AUTH_LABELS = {
+    "login": "用户名",
+    "password": "密码",
+    "code": "动态码或备用码",
+    "oldpassword": "现在的密码",
+    "password1": "新密码",
+    "password2": "再输一次新密码",
+}
+"""What allauth's questions are called here, by field name."""
+
+
+@register.simple_tag
+def auth_label(field: BoundField) -> str:
+    """The word for one of allauth's questions."""
+    return AUTH_LABELS.get(field.name, str(field.label))
+
+
+@register.simple_tag
+def auth_control(field: BoundField) -> SafeString:
+    """One of allauth's controls, without the placeholder that would stand in for a label."""
+    field.field.widget.attrs.pop("placeholder", None)
+    return control(field)

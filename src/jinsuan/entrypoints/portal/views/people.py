@@ -12,7 +12,6 @@ from django.views.decorators.http import require_http_methods, require_safe
 from jinsuan.entrypoints.portal.acting import acting_of, choices, choose, key_of
 from jinsuan.entrypoints.portal.words import ROLES
 from jinsuan.kernel.errors import NotFound
-from jinsuan.kernel.ref import Role
 
 
 @login_required
@@ -26,12 +25,12 @@ def acting(request: HttpRequest) -> HttpResponse:
         if chosen is None:
             raise NotFound("身份", wanted[:60])
         choose(request, chosen)
-        role = ROLES[Role(chosen.role)]
-        messages.success(request, f"现在以“{chosen.organisation.name}”的{role}身份办事。")
+        role = ROLES[chosen.role]
+        messages.success(request, f"现在以“{chosen.organisation_name}”的{role}身份办事。")
         return HttpResponseRedirect(reverse("portal:home"))
     now = acting_of(request)
-    current = "" if now is None else f"{now.organisation.id}|{now.role}"
-    options = [(key_of(m), m.organisation.name, ROLES[Role(m.role)]) for m in found]
+    current = "" if now is None else f"{now.organisation}|{now.role}"
+    options = [(key_of(m), m.organisation_name, ROLES[m.role]) for m in found]
     page = {"options": options, "current": current, "crumbs": [("身份与安全", "")]}
     return render(request, "portal/acting.html", page)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -11,11 +11,11 @@ from django.views.decorators.http import require_safe
 
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.portal import province
-from jinsuan.entrypoints.portal.show import unit_price
-from jinsuan.entrypoints.portal.words import engine, resource
+from jinsuan.entrypoints.portal.words import engine
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.period import beijing_date
 from jinsuan.metering.queries import tariffs_on
+from jinsuan.metering.rating import show_price, spoken
 from jinsuan.registry.queries import free_capacity
 
 
@@ -64,12 +64,12 @@ def centre(request: HttpRequest, code: str) -> HttpResponse:
     return render(request, "portal/centre.html", page)
 
 
-def _prices(one: province.CentreSummary, now: datetime) -> list[tuple[str, str, str, object]]:
+def _prices(one: province.CentreSummary, now: datetime) -> list[tuple[str, str, str, date]]:
     """What is billed, its price, per what, and since when."""
     rows = []
     for (_, name), tariff in sorted(
         tariffs_on([one.ref.id], on=beijing_date(now)).items(), key=lambda item: item[0][1]
     ):
-        what, per = resource(name)
-        rows.append((what, unit_price(tariff.millifen_per_hour), per, tariff.effective_on))
+        what, per = spoken(name)
+        rows.append((what, show_price(tariff.millifen_per_hour), per, tariff.effective_on))
     return rows

@@ -7,11 +7,13 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from jinsuan.dispatch.queries import access_job
 from jinsuan.entrypoints.portal.acting import actor_of, signed_in
 from jinsuan.entrypoints.portal.show import pieces
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Ref
-from jinsuan.ledger import queries as ledger
+from jinsuan.ledger import accounts, queries as ledger
+from jinsuan.metering.queries import charge_view
 from jinsuan.trace.queries import path
 
 
@@ -19,18 +21,51 @@ from jinsuan.trace.queries import path
 @signed_in()
 def trace(request: HttpRequest, transfer_id: str) -> HttpResponse:
     """转账 back to 用量, 价目, 券, 人 and 条款."""
+    actor = actor_of(request)
     try:
         ref = Ref.read(transfer_id)
     except ValueError:
         raise NotFound("转账", transfer_id[:60]) from None
-    found = path(actor_of(request), ref)
+    found = path(actor, ref)
     moved = ledger.transfer(found.ref)
+    job = access_job(actor, charge_view(moved.cause).job)
     page = {
-        "path": found,
+        "steps": [(step, [_words(*fact) for fact in step.facts]) for step in found.steps],
         "moved": moved,
+        "payer": _account(moved.debit),
+        "receiver": _account(moved.credit),
+        "job": job,
         "crumbs": [
             ("作业", reverse("portal:jobs")),
+            (job.name, reverse("portal:job", args=[job.ref])),
             (f"转账 {pieces(str(found.ref))}", ""),
         ],
     }
     return render(request, "portal/trace.html", page)
+
+
+ACTS = {
+    "job.submit": "下单",
+    "job.place": "匹配并冻结",
+    "job.cancel": "要求停止",
+    "job.settle": "结清",
+    "attempt.end": "尝试结束",
+}
+"""What the audit book's acts are called on this page."""
+
+
+def _words(label: str, words: str) -> tuple[str, str]:
+    """Say resources and accounts in the pages' words; the code stays beside them."""
+    if label in ("从", "到"):
+        return label, f"{_account(words)}　{words}"
+    if label == "留痕":
+        for act, spoken in ACTS.items():
+            words = words.replace(act, spoken)
+    return label, words
+
+
+def _account(code: str) -> str:
+    """作业冻结（券）: what an account is."""
+    parts = accounts.parse(code)
+    sub = {"": "", accounts.CASH: "（现金）"}.get(parts.sub, "（券）")
+    return f"{parts.kind.label}{sub}"

@@ -56,17 +56,32 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted) window.location.reload();
 });
 
-// The log keeps its place when the reader scrolled up; otherwise it follows.
-let following = true;
-document.addEventListener("htmx:oobBeforeSwap", (event) => {
-  const log = event.target;
-  if (log.id === "log") following = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-});
-document.addEventListener("htmx:oobAfterSwap", (event) => {
-  const log = event.target;
-  if (log.id === "log" && following && !document.querySelector("[data-hold-log]:checked")) {
-    log.scrollTop = log.scrollHeight;
+// Another centre picked in the plan: its row is marked and the bar says what it freezes.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("form");
+  const bar = document.getElementById("sum");
+  if (!form || !bar || !form.contains(bar)) return;
+  const row = event.target.name === "centre" && event.target.closest("[data-row]");
+  if (!row) {
+    bar.textContent = "内容改过了，请重新试算再下单";
+    return;
   }
+  for (const other of form.querySelectorAll("[data-row]")) other.classList.toggle("sel", other === row);
+  bar.replaceChildren(...row.querySelector("[data-sum]").cloneNode(true).childNodes);
+});
+
+// The log keeps its place when the reader scrolled up; otherwise it follows.
+let place = null;
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const log = event.detail.target.id === "log-box" && document.getElementById("log");
+  if (!log) return;
+  const below = log.scrollHeight - log.scrollTop - log.clientHeight;
+  const held = document.querySelector("[data-hold-log]:checked");
+  place = held || below > 40 ? log.scrollTop : null;
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  const log = event.detail.target.id === "log-box" && document.getElementById("log");
+  if (log) log.scrollTop = place === null ? log.scrollHeight : place;
 });
 
 document.addEventListener("DOMContentLoaded", () => {
