@@ -25,12 +25,12 @@ from jinsuan.registry.actions.people import (
 )
 from jinsuan.registry.catalogue import bodies, cities
 from jinsuan.registry.errors import AlreadyRegistered, TokenInvalid
+from jinsuan.registry.links import links
 from jinsuan.registry.models import Body, Cluster, Membership, Node
 from jinsuan.registry.queries import (
     access_centre,
     actor_for,
     centres_of,
-    links,
     memberships_of,
 )
 from jinsuan.registry.queries_people import access_organisation, access_person

@@ -97,6 +97,7 @@ SHORT = base64.b64encode(bytes(16)).decode()
         (f"k1:{SHORT}", "32 字节"),
         (f"{OLD},{OLD}", "重复"),
     ],
+    ids=("no name", "wrong name", "not base64", "too short", "twice"),  # keys are random
 )
 def test_a_wrong_key_is_explained_and_never_repeated(text: str, why: str) -> None:
     with pytest.raises(DataKeyInvalid) as refused:
