@@ -17,7 +17,7 @@ from jinsuan.protocol.messages import (
     SyncRequest,
     SyncResponse,
 )
-from tests.contracts.engine import CLUSTER, NODES, lease as make_lease
+from tests.contracts.bench import CLUSTER, NODES, lease as make_lease
 from tests.contracts.memory import MemoryEngine
 
 START = datetime(2025, 9, 16, 1, 0, tzinfo=UTC)
