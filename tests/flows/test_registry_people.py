@@ -171,7 +171,8 @@ def test_a_token_dies_with_the_role_it_stands_for(wang: Actor, bureau: UUID) -> 
         actor=wang,
         now=NOW,
     )
-    actor, scopes = authenticate_token(text, now=NOW)
+    bearer = authenticate_token(text, now=NOW)
+    actor, scopes = bearer.actor, tuple(bearer.scopes)
     assert (actor.person, scopes) == (wang.person, ("jobs:read",))
     assert text not in str(list(AuditRow.objects.values()))
     membership = Membership.objects.get(person=pk(wang))
