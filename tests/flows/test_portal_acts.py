@@ -219,7 +219,9 @@ def test_only_the_tenant_stops(world: Lively) -> None:
 
 def test_a_centre_is_paused_with_a_reason_and_opened_again(world: Lively) -> None:
     client = as_("centre")
-    assert client.post("/中心/D01", {"act": "pause", "reason": " "}).status_code == 422
+    refused = client.post("/中心/D01", {"act": "pause", "reason": " "})
+    assert refused.status_code == 422
+    assert "暂停的原因下单的人会看到" in refused.content.decode()
     assert client.post("/中心/D01", {"act": "pause", "reason": "换滤网"}).status_code == 302
     assert Centre.objects.get(code="D01").state == Centre.State.PAUSED
     assert "换滤网" in page(as_(None), "/算力资源")
