@@ -21,6 +21,8 @@ NOW = datetime(2025, 9, 16, 6, 4, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def lively(committed_module: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lively]:
     """The province and its life; `folder` keeps the password of all its log-ins."""
+    from django.test import override_settings
+
     from tests.flows.lively import make_lively
 
     began = time.monotonic()
@@ -29,8 +31,10 @@ def lively(committed_module: None, tmp_path_factory: pytest.TempPathFactory) -> 
         """Goes on, but stays within the minute in which the centres were last heard of."""
         return NOW + timedelta(seconds=(time.monotonic() - began) % 40)
 
-    world = make_lively(now=NOW, folder=tmp_path_factory.mktemp("province"))
-    with pytest.MonkeyPatch.context() as patch:
+    # Seven log-ins hashed as slowly as in production would take longer than all the rest.
+    quick = override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"])
+    with quick, pytest.MonkeyPatch.context() as patch:
+        world = make_lively(now=NOW, folder=tmp_path_factory.mktemp("province"))
         patch.setattr(clock, "now", now)
         yield world
 

@@ -179,6 +179,16 @@ def test_a_draft_is_kept_until_it_is_ordered(world: Lively) -> None:
     assert "echo 改过的命令" not in page(client, "/作业/下单")
 
 
+def test_a_job_is_ordered_again_with_the_same_content(world: Lively) -> None:
+    client, job = as_("researcher"), world.jobs["running"]
+    shown = page(client, f"/作业/下单?again={job}")
+    assert 'value="矿井安全大模型微调 第3轮"' in shown
+    for name, value in (("cards", "8"), ("cpus", "64"), ("memory", "256"), ("hours", "4")):
+        assert re.search(rf'name="{name}" value="{value}"', shown), name
+    assert "冻结费用并下单" in shown
+    assert client.get(f"/作业/下单?again={world.jobs['other']}").status_code == 404
+
+
 def test_stopping_asks_first_and_says_what_it_costs(world: Lively) -> None:
     client, job = as_("researcher"), world.jobs["running"]
     asked = page(client, f"/作业/{job}/停止")
@@ -209,7 +219,9 @@ def test_only_the_tenant_stops(world: Lively) -> None:
 
 def test_a_centre_is_paused_with_a_reason_and_opened_again(world: Lively) -> None:
     client = as_("centre")
-    assert client.post("/中心/D01", {"act": "pause", "reason": " "}).status_code == 422
+    refused = client.post("/中心/D01", {"act": "pause", "reason": " "})
+    assert refused.status_code == 422
+    assert "暂停的原因下单的人会看到" in refused.content.decode()
     assert client.post("/中心/D01", {"act": "pause", "reason": "换滤网"}).status_code == 302
     assert Centre.objects.get(code="D01").state == Centre.State.PAUSED
     assert "换滤网" in page(as_(None), "/算力资源")

@@ -12,6 +12,7 @@ from typing import Any
 from django import forms
 
 from jinsuan.entrypoints.portal.province import BRICKS
+from jinsuan.kernel.quantity import show_milli
 from jinsuan.protocol.errors import SpecInvalid
 from jinsuan.protocol.parse import parse_spec
 from jinsuan.protocol.spec import JobSpec
@@ -166,6 +167,30 @@ def _field_of(path: str) -> str | None:
 def typed(data: Mapping[str, str]) -> dict[str, str]:
     """What somebody typed, for the draft: our own fields only, of a sane length."""
     return {name: data[name][:64_000] for name in FIELDS if data.get(name)}
+
+
+def again(spec: Mapping[str, Any]) -> dict[str, str]:
+    """再来一单: what to put into the form so that it means this specification again."""
+    resources, require = spec.get("resources", {}), spec.get("placement", {}).get("require", {})
+    model, _, cards = (resources.get("accelerators") or [f"{NO_CARD}:1"])[0].rpartition(":")
+    seconds = int(str(spec.get("max_duration", "3600s")).removesuffix("s"))
+    mib = int(str(resources.get("memory", "1024MiB")).removesuffix("MiB"))
+    cities = require.get("city", [])
+    found = {
+        "name": str(spec["name"]),
+        "run": str(spec["run"]),
+        "model": model,
+        "cards": cards,
+        "nodes": str(spec.get("num_nodes", 1)),
+        "cpus": str(resources.get("cpus", "1")),
+        "memory": show_milli(mib * 1000 // 1024),
+        "hours": show_milli(seconds * 1000 // 3600),
+        "pay": spec.get("budget", {}).get("voucher", "auto"),
+        "budget": spec.get("budget", {}).get("total", ""),
+        "city": cities[0].removesuffix("市") if len(cities) == 1 else "",
+        "domestic": "on" if require.get("domestic") else "",
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def new_order_key() -> str:

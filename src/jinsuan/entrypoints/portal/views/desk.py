@@ -16,6 +16,7 @@ from jinsuan.dispatch.queries import LeaseView, leases_at, leases_by_centre
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.portal.acting import actor_of, signed_in
 from jinsuan.entrypoints.portal.province import CentreSummary, centres
+from jinsuan.entrypoints.portal.refusals import Way, refuse
 from jinsuan.entrypoints.portal.show import Chip, ago, lasting
 from jinsuan.entrypoints.portal.words import attempt_chip
 from jinsuan.kernel.errors import BadInput, NotAllowed
@@ -96,7 +97,12 @@ def desk_centre(request: HttpRequest, code: str) -> HttpResponse:
     row = access_centre(actor, code)
     here = reverse("portal:desk_centre", args=[code])
     if request.method == "POST":
-        _switch(request, actor, row, here)
+        try:
+            _switch(request, actor, row)
+        except BadInput as error:
+            back = Way(href=here, what=f"回到{row.name}", then="写上原因再办")
+            crumbs = (("中心", reverse("portal:desk")), (row.name, here), ("没有办成", ""))
+            return refuse(request, error, ways=(back,), crumbs=crumbs)
         return HttpResponseRedirect(here)
     now = clock.now()
     found = centres((c for c in free_capacity(now=now) if c.centre_code == code), now=now)
@@ -123,15 +129,13 @@ def desk_centre(request: HttpRequest, code: str) -> HttpResponse:
     return render(request, "portal/desk_centre.html", page)
 
 
-def _switch(request: HttpRequest, actor: Actor, row: Any, here: str) -> None:
+def _switch(request: HttpRequest, actor: Actor, row: Any) -> None:
     """Open, or pause with a reason that everybody sees."""
     if actor.role not in HANDS:
         raise NotAllowed("开关中心", "算力企业、平台运营")
     act, reason = request.POST.get("act"), request.POST.get("reason", "").strip()
     if act == "pause" and not reason:
-        raise BadInput(
-            "原因", "没有写", f"暂停接单的原因下单的人会看到，例如“例行检修”。请回到 {here} 再办。"
-        )
+        raise BadInput("原因", "没有写", "暂停的原因下单的人会看到，例如：例行检修。")
     if act not in ("open", "pause"):
         raise BadInput("操作", "读不懂", "请回到中心页再办。")
     state = row.State.OPEN if act == "open" else row.State.PAUSED

@@ -12,13 +12,19 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST
 
-from jinsuan.dispatch import actions as dispatch
+from jinsuan.dispatch import actions as dispatch, queries
 from jinsuan.dispatch.errors import NowhereToRun, OrderKeyReused
 from jinsuan.dispatch.placement import place
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.api.board import recent_board
 from jinsuan.entrypoints.portal.acting import actor_of, signed_in
-from jinsuan.entrypoints.portal.ordering import DEFAULTS, OrderForm, new_order_key, typed
+from jinsuan.entrypoints.portal.ordering import (
+    DEFAULTS,
+    OrderForm,
+    again,
+    new_order_key,
+    typed,
+)
 from jinsuan.entrypoints.portal.plan import Plan, make_plan, payable
 from jinsuan.entrypoints.portal.province import centres, model_counts
 from jinsuan.entrypoints.portal.refusals import NOTHING, Sum, Way, refuse
@@ -44,7 +50,7 @@ def order(request: HttpRequest) -> HttpResponse:
     """The form; sent, it tries, keeps or orders, by the button that was pressed."""
     if request.method != "POST":
         overrides = {k: request.GET[k][:200] for k in OVERRIDES if k in request.GET}
-        return _page(request, {**DEFAULTS, **_draft(request), **overrides})
+        return _page(request, {**DEFAULTS, **_kept(request), **overrides})
     values = typed(request.POST)
     request.session[DRAFT] = values
     if request.POST.get("act") == "save":
@@ -82,9 +88,9 @@ def _order(request: HttpRequest, form: OrderForm) -> HttpResponse:
     except NotEnoughMoney as error:
         return _no_money(request, form, error)
     except (NowhereToRun, OrderKeyReused) as error:
-        again = Way(href=reverse("portal:order"), what="回到下单表", then=KEPT)
+        back = Way(href=reverse("portal:order"), what="回到下单表", then=KEPT)
         return refuse(
-            request, error, title="这次没有下单", ways=(again,), crumbs=_crumbs("没有下单")
+            request, error, title="这次没有下单", ways=(back,), crumbs=_crumbs("没有下单")
         )
     request.session.pop(DRAFT, None)
     messages.success(request, "已下单。匹配到中心时冻结费用，跑完按实际用量扣，多的立即解冻。")
@@ -155,7 +161,11 @@ def _with(**changes: str) -> str:
     return f"{reverse('portal:order')}?{urlencode(changes)}#plan"
 
 
-def _draft(request: HttpRequest) -> dict[str, str]:
+def _kept(request: HttpRequest) -> dict[str, str]:
+    """The draft, or the job that is to be ordered again."""
+    if "again" in request.GET:
+        job = queries.access_job(actor_of(request), queries.job_ref(request.GET["again"]))
+        return again(job.spec)
     kept: dict[str, str] = request.session.get(DRAFT, {})
     return kept
 
