@@ -51,7 +51,7 @@ def read_facts(data: bytes, pack: Pack, *, source: str = "事实文件") -> dict
     for name, value in raw.items():
         fact = pack.facts.get(name)
         if fact is None:
-            near = get_close_matches(name, pack.facts, n=1, cutoff=0.6)
+            near = get_close_matches(name, pack.facts, n=1)
             mend = f"最接近的是 {near[0]}" if near else "用 jinsuan policy facts 查看全部事实"
             problems.append(Problem(name[:60], "没有这个事实", mend))
             continue

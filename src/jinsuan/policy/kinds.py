@@ -215,5 +215,5 @@ def side_of(part: Typed) -> Side:
 
 
 def near(name: str, known: list[str]) -> str:
-    found = get_close_matches(name, known, n=1, cutoff=0.6)
+    found = get_close_matches(name, known, n=1)
     return found[0] if found else ""

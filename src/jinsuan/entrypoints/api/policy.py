@@ -11,6 +11,7 @@ from ninja.params.functions import Query
 
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.api import cursors
+from jinsuan.entrypoints.api.auth import caller
 from jinsuan.entrypoints.api.openapi import FACTS_BODY, REFUSED
 from jinsuan.entrypoints.policy_words import decision_value, fact_rows, param_rows
 from jinsuan.kernel.errors import NotFound
@@ -22,6 +23,7 @@ from jinsuan.policy.library import known, law_on, load_pack
 from jinsuan.policy.pack import Pack
 
 router = Router(tags=["政策"])
+SCOPE = "policy:read"
 
 
 class PackOut(Schema):
@@ -95,7 +97,7 @@ def list_packs(
     limit: int = Query(50, ge=1, le=cursors.MAX_PAGE),
 ) -> dict[str, Any]:
     """平台能逐条计算的政策文件。"""
-    del request
+    caller(request, SCOPE)
     after = cursors.as_code(cursor)
     names = [name for name in known() if name > after][: limit + 1]
     return cursors.page_of(names, limit, show=lambda name: _pack(load_pack(name)), at=str)
@@ -104,14 +106,17 @@ def list_packs(
 @router.get("/packs/{pack_id}", response={200: TermsOut, **REFUSED})
 def get_pack(request: HttpRequest, pack_id: str) -> dict[str, Any]:
     """一份文件要哪些事实、有哪些参数。"""
-    del request
+    caller(request, SCOPE)
     pack = _open(pack_id)
     return _pack(pack) | {"facts": fact_rows(pack), "params": param_rows(pack)}
 
 
-@router.post("/decide", response={200: DecidedOut, **REFUSED}, openapi_extra=FACTS_BODY)
-def decide_facts(request: HttpRequest, pack: str, on: date | None = None) -> dict[str, Any]:
+@router.post(
+    "/packs/{pack_id}/decide", response={200: DecidedOut, **REFUSED}, openapi_extra=FACTS_BODY
+)
+def decide_facts(request: HttpRequest, pack_id: str, on: date | None = None) -> dict[str, Any]:
     """试算：正文是一个申报主体的事实。逐条给出结果、理由、缺什么；不保存，也不需要幂等键。"""
-    law = law_on(_open(pack).id, on or beijing_date(clock.now()))
+    caller(request, SCOPE)
+    law = law_on(_open(pack_id).id, on or beijing_date(clock.now()))
     facts = read_facts(request.body, law.pack, source="请求正文")
     return decision_value(law, decide(law, facts))
