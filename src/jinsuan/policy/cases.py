@@ -11,7 +11,7 @@ from jinsuan.policy.errors import Problem
 from jinsuan.policy.facts import Known
 from jinsuan.policy.law import Law, bind
 from jinsuan.policy.pack import Attest, Base, Case, Fact, Pack
-from jinsuan.policy.values import Unreadable, read_list, read_plain
+from jinsuan.policy.values import Unreadable, read_day, read_list, read_plain
 
 ON = "on"
 """A column of this name is the day of application, not a fact."""
@@ -26,9 +26,14 @@ def run_cases(pack: Pack, law: Law | None = None) -> list[Problem]:
     laws: dict[date, Law] = {}
     problems: list[Problem] = []
     for case in pack.cases:
-        on = date.fromisoformat(dict(case.facts).get(ON, pack.first_day.isoformat()))
-        bound = law or laws.setdefault(on, bind(pack, on))
-        problems += _run(pack, bound, case)
+        try:
+            on = date.fromordinal(read_day(dict(case.facts).get(ON, str(pack.first_day))))
+        except Unreadable as error:
+            problems.append(Problem(f"{pack.id}/pack.md:{case.line}", error.what, error.mend))
+            continue
+        if law is None and on not in laws:
+            laws[on] = bind(pack, on)
+        problems += _run(pack, law or laws[on], case)
     return problems
 
 

@@ -8,7 +8,7 @@ condition that the ranges decide already is refused, too: it would never say any
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from jinsuan.policy.grammar import (
     Binary,
@@ -31,6 +31,7 @@ from jinsuan.policy.kinds import (
     decided,
     extreme,
     fits,
+    fitting,
     is_literal,
     literal_of,
     near,
@@ -46,6 +47,20 @@ from jinsuan.policy.pack import Base, Fact, Param, Value
 from jinsuan.policy.tree import Comparison, Node
 
 _OPERATORS = {"<": "lt", "<=": "le", ">": "gt", ">=": "ge", "==": "eq", "!=": "ne"}
+
+
+MAX_SIZE = 20_000
+"""Steps of one expression with its definitions written out."""
+MAX_LEVEL = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A definition that has been checked, with what has to be told to whoever names it."""
+
+    typed: Typed
+    comparisons: tuple[Comparison, ...]
+    params: frozenset[str]
 
 
 class Checker:
@@ -66,7 +81,8 @@ class Checker:
         self._facts, self._params, self._values = facts, params, values
         self._defines = defines
         self._opening: list[str] = []
-        self._known: dict[tuple[str, bool], tuple[Typed, tuple[Comparison, ...]]] = {}
+        self._known: dict[tuple[str, bool], _Known] = {}
+        self._level = 0
         self._comparisons: list[Comparison] = []
         self._in_amount = False
         self.used_params: set[str] = set()
@@ -92,9 +108,25 @@ class Checker:
             raise refuse("金额可能小于 0", "用 max(…, 0) 兜底，或改事实的范围")
         return typed.node
 
+    def idle_defines(self) -> list[str]:
+        """Definitions that nothing has named so far; they have not been checked either."""
+        named = {name for name, _ in self._known}
+        return [name for name in self._defines if name not in named]
+
     # ── one part ──────────────────────────────────────────────────────────────────────────────
 
     def _check(self, syntax: Syntax) -> Typed:
+        self._level += 1
+        try:
+            typed = self._part(syntax) if self._level <= MAX_LEVEL else None
+        finally:
+            self._level -= 1
+        if typed is None or typed.node.depth > MAX_LEVEL or typed.node.size > MAX_SIZE:
+            what = f"{syntax.text[:60]} 连同用到的 define 展开后太大"
+            raise refuse(what, f"至多 {MAX_LEVEL} 层、{MAX_SIZE} 步：少套几层 define")
+        return typed
+
+    def _part(self, syntax: Syntax) -> Typed:
         match syntax:
             case Name():
                 return self._name(syntax)
@@ -127,7 +159,8 @@ class Checker:
                 raise refuse(f"参数 {name.id} 在这一天还没有值", "在 values 里补上起始日期")
             value = self._values[name.id]
             kind = Kind(param.base, param.per or param.unit, param.options)
-            return Typed(const_of(value.number), kind, name.text, value.over)
+            node = fits(const_of(value.number), name.text)
+            return Typed(node, kind, name.text, fitting(value.over, name.text))
         if name.id in self._defines:
             return self._define(name)
         known = [*self._facts, *self._params, *self._defines]
@@ -143,16 +176,19 @@ class Checker:
                 ring = " → ".join([*self._opening, name.id])
                 raise refuse(f"define 绕成了圈：{ring}", "去掉其中一个引用")
             outer, self._comparisons = self._comparisons, []
+            params, self.used_params = self.used_params, set()
             self._opening.append(name.id)
             try:
                 typed = self._check(self._defines[name.id])
-                self._known[key] = (typed, tuple(self._comparisons))
+                used = frozenset(self.used_params)
+                self._known[key] = _Known(typed, tuple(self._comparisons), used)
             finally:
                 self._opening.pop()
-                self._comparisons = outer
-        typed, comparisons = self._known[key]
-        self._comparisons += comparisons
-        return replace(typed, text=name.text)
+                self._comparisons, self.used_params = outer, params
+        known = self._known[key]
+        self._comparisons += known.comparisons
+        self.used_params |= known.params
+        return replace(known.typed, text=name.text)
 
     def _truth(self, syntax: Syntax) -> Node:
         typed = self._check(syntax)
@@ -256,6 +292,6 @@ class Checker:
         fact = self._facts.get(part.node.name) if part.node.op == "fact" else None
         if fact is None or fact.base is not Base.LIST or fact.item is None:
             raise refuse("sum 只用于列表事实", "写成 sum(列表的名字)")
-        high = fact.high * fact.max_items
+        high = max(0, fact.high * fact.max_items)
         node = Node("sum", (part.node,), low=min(0, fact.low * fact.max_items), high=high)
         return Typed(fits(node, text), Kind(fact.item, fact.unit), text)

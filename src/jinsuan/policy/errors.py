@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,6 +25,16 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.place}：{self.what}。{self.mend}"
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Each once, from the top of the file to its end."""
+
+    def place(problem: Problem) -> tuple[str, int, str]:
+        file, _, line = problem.place.rpartition(":")
+        return file, int(line) if line.isdecimal() else 0, problem.what
+
+    return tuple(sorted(set(problems), key=place))
 
 
 def _listed(problems: Sequence[Problem]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
 from jinsuan.policy.errors import FactsInvalid, Problem
 from jinsuan.policy.pack import Attest, Base, Fact, Pack
-from jinsuan.policy.values import Unreadable, read_list, read_plain, within
+from jinsuan.policy.values import Unreadable, read_plain, within
 
 MAX_BYTES = 1_000_000
 MAX_DIGITS = 30
@@ -72,7 +72,7 @@ def _json(data: bytes, source: str) -> dict[str, Any]:
         seen: dict[str, Any] = {}
         for key, value in items:
             if key in seen:
-                raise ValueError(f"{key[:40]} 写了两次")
+                raise refuse(f"{key[:40]} 写了两次", "只留一个")
             seen[key] = value
         return seen
 
@@ -122,7 +122,7 @@ def _value(value: Any, fact: Fact) -> int | tuple[int, ...] | None:
         )
     match fact.base:
         case Base.LIST if isinstance(value, list):
-            return read_list("[" + ",".join(_cell(item) for item in value) + "]", fact)
+            return _list(value, fact)
         case Base.BOOL if isinstance(value, bool):
             return int(value)
         case Base.COUNT if type(value) is int:
@@ -143,10 +143,17 @@ _QUOTE = {
 }
 
 
-def _cell(item: Any) -> str:
-    if isinstance(item, _Fraction) or not isinstance(item, str | int) or isinstance(item, bool):
-        raise Unreadable(f"列表里的 {str(item)[:40]!r}", '金额写带引号的元，如 "1.00"')
-    return str(item)
+def _list(items: list[Any], fact: Fact) -> tuple[int, ...]:
+    if len(items) > fact.max_items:
+        raise Unreadable(f"有 {len(items)} 项", f"至多 {fact.max_items} 项")
+    one = replace(fact, base=fact.item or Base.COUNT)
+    found = []
+    for place, item in enumerate(items, start=1):
+        number = _value(item, one)
+        if not isinstance(number, int):
+            raise Unreadable(f"列表的第 {place} 项是 null", "不知道就整个列表写 null")
+        found.append(number)
+    return tuple(found)
 
 
 def plain_values(facts: Mapping[str, Known]) -> dict[str, Any]:

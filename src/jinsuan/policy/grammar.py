@@ -122,8 +122,10 @@ def parse(text: str) -> Syntax:
         )
     if not text.isascii() and not _ascii_outside_quotes(text):
         raise SyntaxRefused("算式里有引号之外的非英文字符", "名字和符号用半角英文")
-    if _depth(text) > MAX_DEPTH:
+    if _brackets(text) > MAX_DEPTH:
         raise SyntaxRefused(f"括号嵌套超过 {MAX_DEPTH} 层", "拆成几个 define")
+    if "#" in text:  # lines are joined, so that a remark would swallow what follows it
+        raise SyntaxRefused("算式里有 #", "说明写在条件的名字里，算式里不写注释")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's advice about odd literals is not for us
@@ -133,6 +135,8 @@ def parse(text: str) -> Syntax:
         raise SyntaxRefused(f"读不懂算式（{reason}）", "检查括号、引号和符号") from None
     if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
         raise SyntaxRefused(f"算式超过 {MAX_NODES} 个部分", "拆成几个 define")
+    if _layers(tree.body) > MAX_DEPTH:
+        raise SyntaxRefused(f"算式嵌套超过 {MAX_DEPTH} 层", "拆成几个 define")
     return _read(tree.body)
 
 
@@ -141,8 +145,8 @@ def _ascii_outside_quotes(text: str) -> bool:
     return all(part.isascii() for part in parts[::2])
 
 
-def _depth(text: str) -> int:
-    """Brackets and chains of unary words: what makes a parser recurse."""
+def _brackets(text: str) -> int:
+    """How deep brackets stand in one another; they are what Python's parser recurses on."""
     depth = deepest = 0
     for letter in text:
         if letter in "([{":
@@ -150,11 +154,29 @@ def _depth(text: str) -> int:
             deepest = max(deepest, depth)
         elif letter in ")]}":
             depth -= 1
-    return max(deepest, text.count("not "), text.count("- -"), text.count("--"), text.count("~"))
+    return deepest
+
+
+def _layers(tree: ast.AST) -> int:
+    """How deep the tree is, counted without recursion; `_read` and `ast.unparse` recurse on it."""
+    layers, here = 0, [tree]
+    while here:
+        layers += 1
+        here = [child for node in here for child in ast.iter_child_nodes(node)]
+    return layers
+
+
+def _text_of(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    try:
+        return ast.unparse(node)
+    except ValueError:  # an f-string that Python reads and cannot write
+        return type(node).__name__
 
 
 def _read(node: ast.expr) -> Syntax:
-    text = ast.unparse(node) if not isinstance(node, ast.Constant) else str(node.value)
+    text = _text_of(node)
     match node:
         case ast.Name(id=name):
             if name.startswith("_"):
@@ -179,6 +201,8 @@ def _read(node: ast.expr) -> Syntax:
 
 
 def _literal(value: object, text: str) -> Literal:
+    if isinstance(value, str) and not value.isprintable():
+        raise SyntaxRefused(f"取值 {text[:30]!r} 里有看不见的字符", "只写看得见的字符")
     if isinstance(value, bool | str):
         return Literal(value, text)
     if isinstance(value, int):
@@ -200,7 +224,9 @@ def _binary(left: ast.expr, op: ast.operator, right: ast.expr, text: str) -> Syn
 
 def _unary(node: ast.UnaryOp, text: str) -> Syntax:
     match node:
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(value))):
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(value))) if not isinstance(
+            value, bool
+        ):
             return _literal(-value, text)
         case ast.UnaryOp(op=ast.Not(), operand=part):
             return Negation(_read(part), text)

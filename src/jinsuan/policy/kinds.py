@@ -88,6 +88,8 @@ def same_of(left: Typed, right: Typed, text: str) -> Kind:
         opposite = right if other is left else left
         if one.base is Base.MONEY and _is_nought(opposite):
             return one
+    if a.base is b.base is Base.ENUM and not a.options and not b.options:
+        raise refuse(f"{text[:60]} 的两边都是写定的取值", "一边应是 enum 事实或参数")
     if a != b:
         raise refuse(f"{text[:60]} 两边不是一类：{a}与{b}", "换成同一类、同一单位的量")
     return a
@@ -110,6 +112,13 @@ def fits(node: Node, text: str) -> Node:
     return node
 
 
+def fitting(over: int, text: str) -> int:
+    """A denominator, which the columns hold in 64 bits, too."""
+    if over > INT64:
+        raise refuse(f"{text[:60]} 的分母 {over:.1e} 超出 64 位整数", "减少比例的小数位")
+    return over
+
+
 def scaled(node: Node, factor: int) -> Node:
     return node if factor == 1 else product_of(node, const_of(factor))
 
@@ -128,7 +137,7 @@ def times(left: Typed, right: Typed, text: str) -> Typed:
         left, right, a, b = right, left, b, a
     if b.base is Base.RATIO and a.base in (Base.MONEY, Base.COUNT, Base.RATIO):
         node = fits(product_of(left.node, right.node), text)
-        return Typed(node, a, text, left.over * right.over)
+        return Typed(node, a, text, fitting(left.over * right.over, text))
     if b.base is Base.MONEY:
         left, right, a, b = right, left, b, a
     if (left.over, right.over) != (1, 1):
@@ -188,7 +197,7 @@ def pick_of(parts: list[Typed], text: str) -> Typed:
     else:
         over = yes.over
     node = Node("pick", (test.node, a, b), low=min(a.low, b.low), high=max(a.high, b.high))
-    return Typed(fits(node, text), kind, text, over)
+    return Typed(fits(node, text), kind, text, fitting(over, text))
 
 
 def days_of(early: Typed, late: Typed, text: str) -> Typed:
@@ -205,8 +214,9 @@ def add_years(day: Typed, years: Typed, text: str) -> Typed:
     number = years.node.value
     if not 0 <= number <= 100:
         raise refuse(f"add_years 的年数是 {number}", "应在 0 到 100 之间")
-    high = min(LAST_DAY, day.node.high) + 366 * number
-    low = max(FIRST_DAY, day.node.low) + 365 * number
+    high, low = day.node.high + 366 * number, day.node.low + 365 * number
+    if high > date.max.toordinal():
+        raise refuse(f"{text[:60]} 可能晚于 9999 年", "减少年数")
     return Typed(Node("addyears", (day.node,), value=number, low=low, high=high), day.kind, text)
 
 

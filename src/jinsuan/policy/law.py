@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from jinsuan.policy.checker import Checker
-from jinsuan.policy.errors import PackInvalid, ParameterUnknown, Problem
+from jinsuan.policy.errors import PackInvalid, ParameterUnknown, Problem, in_order
 from jinsuan.policy.grammar import Syntax, SyntaxRefused, parse
 from jinsuan.policy.pack import Base, Condition, Pack, Rule, Text, Value
 from jinsuan.policy.tree import Node, Test
@@ -67,8 +67,10 @@ def bind(pack: Pack, on: date, *, changes: Mapping[str, str] | None = None) -> L
         values[name] = _changed(pack, name, text)
     binder = _Binder(pack, values)
     rules = {name: binder.rule(rule) for name, rule in pack.rules.items()}
+    if not binder.problems:
+        binder.complain_of_idle_defines()
     if binder.problems:
-        raise PackInvalid(pack.id, tuple(sorted(set(binder.problems))))
+        raise PackInvalid(pack.id, in_order(binder.problems))
     return Law(pack, on, values, rules, tuple(sorted(changed)))
 
 
@@ -102,9 +104,10 @@ class _Binder:
                 defines[name] = syntax
         self._checker = Checker(pack.facts, pack.params, values, defines)
         self._general: tuple[Test, ...] | None = None
+        self._general_params: frozenset[str] = frozenset()
 
     def rule(self, rule: Rule) -> BoundRule:
-        self._checker.used_params.clear()
+        self._checker.used_params = set()
         general = self._common() if rule.general and rule.mode.pays else ()
         tests = (*general, *self._tests(rule.when))
         amount = self._amount(rule.amount)
@@ -120,9 +123,16 @@ class _Binder:
             params=frozenset(self._checker.used_params),
         )
 
+    def complain_of_idle_defines(self) -> None:
+        for name in self._checker.idle_defines():
+            idle = SyntaxRefused(f"没有规则用到 define {name}", "删去，或在规则里用")
+            self._complain(self._pack.defines[name], idle)
+
     def _common(self) -> tuple[Test, ...]:
         if self._general is None:
             self._general = self._tests(self._pack.general)
+            self._general_params = frozenset(self._checker.used_params)
+        self._checker.used_params |= self._general_params
         return self._general
 
     def _tests(self, conditions: Iterable[Condition]) -> tuple[Test, ...]:

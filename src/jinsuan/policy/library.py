@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from jinsuan.policy.cases import run_cases
-from jinsuan.policy.errors import PackInvalid, PackNotFound, Problem
+from jinsuan.policy.errors import PackInvalid, PackNotFound, Problem, in_order
 from jinsuan.policy.law import Law, bind
 from jinsuan.policy.load import read_pack
 from jinsuan.policy.pack import Pack, Rule
@@ -61,7 +61,7 @@ def _load(path: Path, _changed: int) -> Pack:
     if not problems:
         problems += run_cases(pack)
     if problems:
-        raise PackInvalid(pack.id, tuple(sorted(set(problems))))
+        raise PackInvalid(pack.id, in_order(problems))
     return pack
 
 
@@ -104,6 +104,8 @@ def _loose_ends(pack: Pack, rule: Rule, place: str) -> Iterable[Problem]:
         if name not in pack.facts:
             yield Problem(place, f"规则 {rule.id} 的排名没有事实 {name}", "在 facts 里写")
     for other in rule.instead_of:
+        if other == rule.id:
+            yield Problem(place, f"规则 {rule.id} 的 instead_of 是它自己", "写另一支的代号")
         if other not in pack.rules:
             yield Problem(place, f"规则 {rule.id} 的 instead_of 没有规则 {other}", "核对代号")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from jinsuan.policy.blocks import Reader, Table, line_of
-from jinsuan.policy.errors import PackInvalid
+from jinsuan.policy.errors import PackInvalid, in_order
 from jinsuan.policy.markdown import Block, Section, sections
 from jinsuan.policy.pack import (
     Article,
@@ -31,6 +31,7 @@ from jinsuan.policy.terms import read_facts, read_params
 MAX_BYTES = 2_000_000
 HEADING = re.compile(r"（[一二三四五六七八九十百]+）|[一二三四五六七八九十]+、")
 """An article such as （九）, or a part such as 五、 that stands outside the articles."""
+ID = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
 WINDOW = ("event", "application", "decision", "payment")
 SCOPES = ("", "project", "enterprise", "enterprise_year", "applicant_year")
 FREQUENCIES = ("", "once", "yearly", "project")
@@ -73,29 +74,30 @@ def read_pack(path: Path) -> Pack:
         raise PackInvalid(path.parent.name, tuple(reader.problems)) from None
     pack = _assemble(reader, sections(text), path)
     if reader.problems or pack is None:
-        raise PackInvalid(path.parent.name, tuple(sorted(set(reader.problems))))
+        raise PackInvalid(path.parent.name, in_order(reader.problems))
     return replace(pack, digest=digest_of(pack))
 
 
 def digest_of(pack: Pack) -> str:
     """SHA-256 over what the pack says, whatever its layout."""
-    content = asdict(replace(pack, digest="", file=""))
+    content = {**_content(pack), "rules": [_content(rule) for rule in pack.rules.values()]}
     text = json.dumps(
-        _without_lines(content),
-        ensure_ascii=False,
-        sort_keys=True,
-        separators=(",", ":"),
-        default=str,
+        content, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str
     )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _without_lines(value: Any) -> Any:
+LAYOUT = {"line", "file", "digest"}
+"""Fields that say where something stands, not what it says."""
+
+
+def _content(value: Any) -> Any:
+    if is_dataclass(value):
+        names = [field.name for field in fields(value) if field.name not in LAYOUT]
+        return {name: _content(getattr(value, name)) for name in names}
     if isinstance(value, dict):
-        return {str(k): _without_lines(v) for k, v in value.items() if k != "line"}
-    if isinstance(value, list | tuple):
-        return [_without_lines(item) for item in value]
-    return value
+        return {key: _content(item) for key, item in value.items()}
+    return [_content(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _assemble(reader: Reader, found: list[Section], path: Path) -> Pack | None:
@@ -128,13 +130,15 @@ KINDS = "document base general article facts params define rule interpretation"
 def _block(reader: Reader, draft: Draft, block: Block, section: Section, label: str) -> None:
     match block.kind:
         case "document":
-            draft.document = Table(reader, reader.toml(block), block.line, "document")
+            _document(reader, draft, block)
         case "base":
             for name, value in reader.toml(block).items():
                 draft.base[name] = value if isinstance(value, str) else str(value).lower()
         case "general":
             draft.general += _conditions(reader.toml(block), block, reader)
         case "article":
+            if any(label == other.label for other in draft.articles):
+                reader.complain(block.line, f"{label or '没有条号'}的 article 写了两次", "只留一个")
             draft.articles.append(_article(reader, block, section, label))
         case "rule":
             _add_rule(reader, draft, block, label)
@@ -145,6 +149,12 @@ def _block(reader: Reader, draft: Draft, block: Block, section: Section, label: 
         case _:
             what = f"不认识 toml {block.kind[:30]!r} 块"
             reader.complain(block.line - 1, what, f"可用 {KINDS}")
+
+
+def _document(reader: Reader, draft: Draft, block: Block) -> None:
+    if draft.document is not None:
+        reader.complain(block.line - 1, "document 写了两次", "只留一个")
+    draft.document = Table(reader, reader.toml(block), block.line, "document")
 
 
 def _names(reader: Reader, draft: Draft, block: Block, label: str) -> None:
@@ -314,12 +324,11 @@ def _cases(reader: Reader, draft: Draft, block: Block) -> None:
 
 
 def _pack(draft: Draft, table: Table, intro: tuple[str, ...], path: Path) -> Pack | None:
-    force = table.sub("in_force")
-    first, last = force.get("from"), force.get("to")
-    if not isinstance(first, date) or not isinstance(last, date) or first > last:
+    first, last = _days(table, "in_force", "from", "to")
+    if first is None or last is None or first > last:
         table.complain("in_force 的写法不对", "写成 {from = 2024-07-01, to = 2026-12-31}")
         return None
-    run_off = table.sub("run_off")
+    decide_until, pay_until = _days(table, "run_off", "decide_until", "pay_until")
     window = table.texts("window") or ("application",)
     if wrong := set(window) - set(WINDOW):
         table.complain(f"window 里有 {'、'.join(sorted(wrong))}", f"可用的是 {'、'.join(WINDOW)}")
@@ -334,9 +343,7 @@ def _pack(draft: Draft, table: Table, intro: tuple[str, ...], path: Path) -> Pac
         first_day=first,
         last_day=last,
         window=window,
-        run_off=RunOff(
-            decide_until=run_off.get("decide_until"), pay_until=run_off.get("pay_until")
-        ),
+        run_off=RunOff(decide_until=decide_until, pay_until=pay_until),
         prose=intro,
         articles=tuple(draft.articles),
         facts=draft.facts,
@@ -349,5 +356,16 @@ def _pack(draft: Draft, table: Table, intro: tuple[str, ...], path: Path) -> Pac
         base=draft.base,
         file=str(path),
     )
+    if pack.id != path.parent.name or not ID.fullmatch(pack.id):
+        mend = f"与文件夹 {path.parent.name!r} 同名，只用小写英文、数字和连字符"
+        table.complain(f"id = {pack.id[:40]!r}", mend)
     table.done()
     return pack
+
+
+def _days(table: Table, key: str, *names: str) -> list[date | None]:
+    """Days in a small table of the document."""
+    part = Table(table.reader, table.sub(key), table.line, key)
+    found = [part.day(name) for name in names]
+    part.done()
+    return found

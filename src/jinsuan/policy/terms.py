@@ -19,6 +19,7 @@ from jinsuan.policy.values import (
 
 BASES = tuple(str(base) for base in Base)
 MAX_PLACES = 9
+MAX_ITEMS = 10_000
 
 
 def read_facts(reader: Reader, block: Block) -> list[Fact]:
@@ -35,14 +36,21 @@ def _fact(name: str, table: Table) -> Fact | None:
     base = Base(table.text("type", needed=True, among=BASES))
     item = table.text("item", among=("money", "count")) if base is Base.LIST else ""
     places = table.whole("places", default=4) if base is Base.RATIO else 0
+    if not 0 <= places <= MAX_PLACES:
+        table.complain(f"places = {str(places)[:20]}", f"应在 0 到 {MAX_PLACES} 之间")
+        return None
     options = _options(table) if base is Base.ENUM else ()
     try:
         low, high = _range(table, base, Base(item) if item else None, places, len(options))
     except Unreadable as error:
         table.complain(error.what, error.mend)
         return None
-    if low > high or not 0 <= places <= MAX_PLACES:
-        table.complain("min 大于 max，或 places 不在 0 到 9 之间", "改 min、max 或 places")
+    if low > high:
+        table.complain("min 大于 max", "改 min 或 max")
+        return None
+    max_items = table.whole("max_items", needed=True) if base is Base.LIST else 0
+    if base is Base.LIST and not 1 <= max_items <= MAX_ITEMS:
+        table.complain(f"max_items = {str(max_items)[:20]}", f"应在 1 到 {MAX_ITEMS} 之间")
         return None
     fact = Fact(
         name=name,
@@ -55,7 +63,7 @@ def _fact(name: str, table: Table) -> Fact | None:
         places=places,
         options=options,
         item=Base(item) if item else None,
-        max_items=table.whole("max_items", needed=True) if base is Base.LIST else 0,
+        max_items=max_items,
         evidence=table.text("evidence", needed=True),
         attest=Attest(table.text("attest", among=tuple(Attest)) or Attest.DECLARED),
     )

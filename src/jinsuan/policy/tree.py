@@ -22,6 +22,7 @@ class Node:
         value: of a const; the divisor of floordiv; the years of addyears.
         name: of a fact.
         low, high: what the result can be, by the declared ranges of the facts.
+        size, depth: steps in all, and the longest way down.
     """
 
     op: str
@@ -30,6 +31,14 @@ class Node:
     name: str = ""
     low: int = 0
     high: int = 1
+    size: int = field(init=False, default=1)
+    depth: int = field(init=False, default=1)
+
+    def __post_init__(self) -> None:
+        # How much there is to run: definitions are shared, so a short text can mean a huge tree.
+        object.__setattr__(self, "size", 1 + sum(part.size for part in self.args))
+        deepest = max((part.depth for part in self.args), default=0)
+        object.__setattr__(self, "depth", 1 + deepest)
 
     def facts(self) -> Iterator[str]:
         """The facts below, in order, perhaps more than once."""

@@ -11,6 +11,7 @@ from jinsuan.policy.pack import Base, Fact, Value
 
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _DECIMAL = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FRACTION = re.compile(r"([0-9]{1,9})/([0-9]{1,9})")
 TRUTHS = {"yes": 1, "true": 1, "是": 1, "no": 0, "false": 0, "否": 0}
 
@@ -61,10 +62,13 @@ def read_places(text: str, places: int) -> int:
 
 
 def read_day(text: str) -> int:
+    refusal = Unreadable(f"{text[:40]!r} 不是日期", "写成 2025-03-01")
+    if not _DAY.fullmatch(text):  # Python would also read 20250301 and 2025-W09-6
+        raise refusal
     try:
         return date.fromisoformat(text).toordinal()
     except ValueError:
-        raise Unreadable(f"{text[:40]!r} 不是日期", "写成 2025-03-01") from None
+        raise refusal from None
 
 
 def read_truth(text: str) -> int:

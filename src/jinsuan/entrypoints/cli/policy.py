@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from jinsuan.entrypoints.cli.show import AsJson, as_json, table
 from jinsuan.kernel.errors import BadInput
 
+if TYPE_CHECKING:
+    from jinsuan.policy.pack import Pack
+
 app = typer.Typer(help="政策规则：查阅条款、核对规则包、试算结果。", no_args_is_help=True)
 
 PackName = Annotated[str, typer.Argument(help="规则包代号，如 shanxi-2024-35，或 pack.md 的路径")]
+TextFolder = Annotated[
+    Path | None, typer.Option("--folder", help="存放原文的文件夹，缺省是晋算的数据文件夹")
+]
 OnDate = Annotated[str, typer.Option("--on", help="适用日期，如 2025-03-01")]
 
 
@@ -105,8 +111,18 @@ def decide_command(
 
 
 @app.command()
-def check(pack: PackName) -> None:
-    """核对一个规则包：写法、类型、单位、溢出、例子、每句是否有规则。"""
+def check(
+    pack: PackName,
+    text: Annotated[
+        Path | None, typer.Option("--text", help="原文文件；不写则用 attach 存的")
+    ] = None,
+    folder: TextFolder = None,
+) -> None:
+    """核对一个规则包：写法、类型、单位、溢出、例子、每句是否有规则，并与原文核对。
+
+    退出码：0 一致，1 与原文不一致，2 规则包或输入有误。
+    """
+    from jinsuan.entrypoints.cli.policy_text import place_of, read_text
     from jinsuan.policy.library import load_pack
 
     found = load_pack(pack)
@@ -118,3 +134,36 @@ def check(pack: PackName) -> None:
         f"  事实 {len(found.facts)} 项，参数 {len(found.params)} 个（条文印出的 {bound} 个），"
         f"口径 {len(found.interpretations)} 条，手工例子 {len(found.cases)} 个全部一致"
     )
+    kept = text or place_of(found, folder)
+    if text is None and not kept.exists():
+        typer.echo("· 没有与原文核对：用 jinsuan policy attach 存一份原文，或写 --text")
+        return
+    _compare(found, read_text(kept))
+
+
+@app.command()
+def attach(
+    pack: PackName,
+    text: Annotated[Path, typer.Argument(help="原文文件（UTF-8 纯文本）")],
+    folder: TextFolder = None,
+) -> None:
+    """存一份官方原文（存在本机，不进代码库），按条切开，并核对数字、比较词和句数。
+
+    退出码：0 一致，1 不一致，2 输入有误。
+    """
+    from jinsuan.entrypoints.cli.policy_text import keep, read_text
+    from jinsuan.policy.library import load_pack
+
+    found = load_pack(pack)
+    words = read_text(text)
+    typer.echo(f"✓ 原文存在 {keep(found, words, folder)}")
+    _compare(found, words)
+
+
+def _compare(pack: Pack, text: str) -> None:
+    from jinsuan.entrypoints.cli.policy_text import compare
+
+    report, lines = compare(pack, text)
+    for line in lines:
+        typer.echo(line)
+    raise typer.Exit(1 if report.problems else 0)
