@@ -24,14 +24,15 @@ def watched() -> Stopwatch:
     order = "jinsuan.dispatch.actions.order"
     found = Stopwatch()
     found.watch("auth", "jinsuan.entrypoints.api.auth:authenticate_token")
-    found.watch("read body", "jinsuan.entrypoints.api.v1:read_json")
-    found.watch("parse", "jinsuan.entrypoints.api.v1:parse_spec")
+    found.watch("read body", "jinsuan.entrypoints.api.jobs:read_json")
+    found.watch("parse", "jinsuan.entrypoints.api.jobs:parse_spec")
     found.watch("board (kept for 2 s)", "jinsuan.entrypoints.api.board:RecentBoard.get")
     found.watch("plan: is there a place", f"{order}:place")
     found.watch("plan: is there money", f"{order}:wallets")
     found.watch("insert", f"{order}:_insert")
     found.watch("audit", f"{order}:record")
     found.watch("submit, rest", "jinsuan.dispatch.actions:submit")
+    found.watch("kept answer", "jinsuan.entrypoints.api.jobs:once")
     found.watch("answer: read back", "jinsuan.dispatch.queries:access_job")
     found.watch("answer: shape", "jinsuan.entrypoints.api.present:job")
     return found

@@ -154,11 +154,18 @@ def _share(row: Reservation) -> Share:
     )
 
 
+_LOCK_HELD = """
+    SELECT n.id FROM registry_node n
+    WHERE n.id IN (
+        SELECT r.node_id FROM registry_reservation r WHERE r.attempt = ANY (%s::uuid[]))
+    ORDER BY n.id FOR NO KEY UPDATE
+"""
+
+
 @transaction.atomic(savepoint=False)
 def release(attempts: Sequence[UUID], *, now: datetime) -> None:  # noqa: ARG001
     """Free what these attempts hold. Again is harmless."""
-    held = Reservation.objects.filter(attempt__in=attempts)
-    _locked(held.values_list("node_id", flat=True))
+    read(_LOCK_HELD, [list(attempts)])
     # Taken after the locks: who freed them in between has committed by now.
     with connection.cursor() as cursor:
         cursor.execute(
