@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jinsuan.entrypoints.cli import policy_many
 from jinsuan.entrypoints.cli.show import AsJson, as_json, table
 from jinsuan.kernel.errors import BadInput
 
@@ -167,3 +168,8 @@ def _compare(pack: Pack, text: str) -> None:
     for line in lines:
         typer.echo(line)
     raise typer.Exit(1 if report.problems else 0)
+
+
+app.command("simulate")(policy_many.simulate_command)
+app.command("diff")(policy_many.diff_command)
+app.command("population")(policy_many.population_command)
