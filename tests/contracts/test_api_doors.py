@@ -24,8 +24,15 @@ ROUTES = sorted(
     for method in methods
 )
 ONE_THING = [route for route in ROUTES if "{" in route[1]]
-PUBLIC = {("GET", "/centres/{code}"), ("GET", "/centres"), ("POST", "/jobs/plan")}
-"""What every tenant may see: where there is room, and what it would cost."""
+PUBLIC = {
+    ("GET", "/centres/{code}"),
+    ("GET", "/centres"),
+    ("POST", "/jobs/plan"),
+    ("GET", "/policy/packs"),
+    ("GET", "/policy/packs/{pack_id}"),
+    ("POST", "/policy/packs/{pack_id}/decide"),
+}
+"""What every tenant may see: where there is room, what it would cost, and the law."""
 SCOPE_OF = {
     "/jobs/{job_id}/cancel": "jobs:write",
     "/jobs": "jobs:read",
@@ -33,11 +40,13 @@ SCOPE_OF = {
     "/account": "account:read",
     "/vouchers": "account:read",
     "/trace": "trace:read",
+    "/policy": "policy:read",
 }
 BODIES: dict[str, Any] = {
     "/jobs": SPEC,
     "/jobs/plan": SPEC,
     "/jobs/{job_id}/cancel": {"reason": "x"},
+    "/policy/packs/{pack_id}/decide": {"g_dishonest": False},
 }
 
 
@@ -63,6 +72,7 @@ def places_of(province: Province) -> dict[str, str]:
         "voucher_id": voucher["id"],
         "code": province.world.centre,
         "ref": charge["transfers"][0]["ref"],
+        "pack_id": "shanxi-2024-35",
     }
 
 
@@ -135,7 +145,7 @@ def test_a_token_of_every_other_scope_is_not_enough(
         return
     others = [scope for scope in SCOPES if scope != needed]
     caller = province.caller(province.world.researcher, *others)
-    places = {"job_id": "x", "voucher_id": "x", "code": "x", "ref": "x"}
+    places = {"job_id": "x", "voucher_id": "x", "code": "x", "ref": "x", "pack_id": "x"}
 
     answer = asked(caller, method, path, places)
 

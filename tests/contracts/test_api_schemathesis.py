@@ -63,6 +63,7 @@ def test_what_is_documented_is_what_comes(province: Province, operation: Any) ->
         "voucher_id": voucher,
         "code": province.world.centre,
         "ref": charge["transfers"][0]["ref"],
+        "pack_id": "shanxi-2024-35",
     }
     turn = iter(range(10**6))
     seen: set[int] = set()

@@ -53,6 +53,14 @@ def _body(schema: str) -> dict[str, Any]:
 
 SPEC_BODY = _body("JobSpec")
 CANCEL_BODY = _body("CancelIn")
+FACTS_BODY = _body("Facts")
+FACTS: dict[str, Any] = {
+    "type": "object",
+    "description": "事实名到值，见 /policy/packs/{pack_id}：金额、比例、日期写文本，数写整数，是非写 true 或 "
+    "false，未知写 null；或写成 {value, attest, evidence}",
+    "additionalProperties": True,
+    "examples": [{"m02_racks": 100, "g_dishonest": False}],
+}
 KEYED: dict[str, Any] = {
     "parameters": [
         {
@@ -118,6 +126,7 @@ class DocumentedApi(NinjaAPI):
         schemas = found["components"]["schemas"]
         schemas["JobSpec"] = job_spec_schema()
         schemas["CancelIn"] = CANCEL_IN
+        schemas["Facts"] = FACTS
         schemas["ProblemOut"]["examples"] = [PROBLEM_EXAMPLE]
         for methods in found["paths"].values():
             for operation in methods.values():

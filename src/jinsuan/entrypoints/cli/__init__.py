@@ -7,7 +7,7 @@ import sys
 import structlog
 import typer
 
-from jinsuan.entrypoints.cli import agent, book, job, key, registry, server, token
+from jinsuan.entrypoints.cli import agent, book, job, key, policy, registry, server, token
 from jinsuan.entrypoints.cli.show import fail
 from jinsuan.entrypoints.database.commands import app as database
 from jinsuan.entrypoints.demo.command import demo
@@ -27,6 +27,7 @@ app.add_typer(book.audit, name="audit")
 app.add_typer(agent.app, name="agent")
 app.add_typer(key.app, name="key")
 app.add_typer(registry.app, name="registry")
+app.add_typer(policy.app, name="policy")
 app.add_typer(job.app, name="job")
 app.add_typer(job.centres, name="centre")
 app.add_typer(job.vouchers, name="voucher")

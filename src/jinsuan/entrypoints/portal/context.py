@@ -15,16 +15,23 @@ from jinsuan.entrypoints.portal.preferences import Preferences, preferences_of
 from jinsuan.kernel.ref import Role
 
 SHEETS = tuple(
-    f"portal/{name}.css" for name in ("tokens", "controls", "shell", "parts", "pages", "narrow")
+    f"portal/{name}.css"
+    for name in ("tokens", "controls", "shell", "parts", "pages", "law", "narrow")
 )
 
 # Word and view, left to right. Only what exists.
-PUBLIC = (("总览", "home"), ("算力资源", "resources"), ("数据口径", "definitions"))
+PUBLIC = (
+    ("总览", "home"),
+    ("政策专区", "policies"),
+    ("算力资源", "resources"),
+    ("数据口径", "definitions"),
+)
 WATCHING = (
     ("总览", "home"),
     ("作业", "jobs"),
     ("中心与代理", "desk"),
     ("算力资源", "resources"),
+    ("政策专区", "policies"),
 )
 MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
     Role.TENANT: (
@@ -33,12 +40,14 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         ("下单用算", "order"),
         ("作业", "jobs"),
         ("账户与算力券", "wallet"),
+        ("政策专区", "policies"),
     ),
     Role.CENTRE_OPERATOR: (
         ("总览", "home"),
         ("我的中心", "desk"),
         ("作业", "jobs"),
         ("算力资源", "resources"),
+        ("政策专区", "policies"),
     ),
     Role.PROVINCIAL_OFFICER: WATCHING,
     Role.AUDITOR: WATCHING,

@@ -13,12 +13,14 @@ from jinsuan.entrypoints.portal.preferences import display
 from jinsuan.entrypoints.portal.readonly_admin import site
 from jinsuan.entrypoints.portal.refusals import not_found
 from jinsuan.entrypoints.portal.views import (
+    calculator,
     desk,
     home,
     jobs,
     live,
     order,
     people,
+    policy,
     resources,
     trace,
     wallet,
@@ -40,6 +42,9 @@ pages: list[URLPattern | URLResolver] = [
     path("账户", wallet.wallet, name="wallet"),
     path("中心", desk.desk, name="desk"),
     path("中心/<str:code>", desk.desk_centre, name="desk_centre"),
+    path("政策", policy.policies, name="policies"),
+    path("政策/<str:pack_id>", policy.policy, name="policy"),
+    path("政策/<str:pack_id>/计算器", calculator.calculator, name="calculator"),
     path("转账/<str:transfer_id>", trace.trace, name="trace"),
     path("身份", people.acting, name="acting"),
     path("显示", display, name="display"),

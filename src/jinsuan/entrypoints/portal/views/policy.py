@@ -1,0 +1,159 @@
+"""政策专区: the documents as rules, article by article, with their numbers, cases and readings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from jinsuan.entrypoints import clock
+from jinsuan.entrypoints.policy_words import formula, value_words
+from jinsuan.entrypoints.portal.show import Chip
+from jinsuan.kernel.errors import NotFound
+from jinsuan.kernel.period import beijing_date
+from jinsuan.policy.errors import PackNotFound
+from jinsuan.policy.library import known, load_pack
+from jinsuan.policy.pack import Article, Case, Interpretation, Mode, Pack, Rule
+
+CHIPS = {
+    Mode.FIXED: Chip("按标准给", "run", "check"),
+    Mode.CEILING: Chip("上限，最多给", "hold", "lock"),
+    Mode.CONTEST: Chip("评选", "wait", "clock"),
+    Mode.DISCRETIONARY: Chip("择优", "wait", "clock"),
+    Mode.CASE_BY_CASE: Chip("一事一议", "wait", "clock"),
+    Mode.REFER: Chip("转其他政策", "", "arrow"),
+    Mode.SERVICE: Chip("服务保障", "", "check"),
+    Mode.NO_EFFECT: Chip("没有可执行的内容", "", "x"),
+}
+SCOPES = {
+    "project": "每个项目",
+    "enterprise": "每户企业",
+    "enterprise_year": "每户企业每年",
+    "applicant_year": "每个申领主体每年",
+}
+FREQUENCIES = {"once": "一次性", "yearly": "每年", "project": "每个项目一次"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleView:
+    """One rule with its words."""
+
+    rule: Rule
+    chip: Chip
+    scope: str
+    frequency: str
+    conditions: tuple[tuple[str, str], ...]
+    amount: str
+    cases: tuple[CaseView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """One hand-worked case: what differs from the base facts, and the outcome."""
+
+    facts: tuple[tuple[str, str], ...]
+    expected: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArticleView:
+    """One article with everything that belongs to it."""
+
+    article: Article
+    anchor: str
+    rules: tuple[RuleView, ...]
+    silent: tuple[Rule, ...]
+    params: tuple[tuple[str, str, str, str], ...]
+    readings: tuple[Interpretation, ...]
+
+
+def open_pack(name: str) -> Pack:
+    """A pack by its address.
+
+    Raises:
+        NotFound: there is none; a page says so as for anything else.
+    """
+    try:
+        return load_pack(name if name in known() else "")
+    except PackNotFound:
+        raise NotFound("政策文件", name[:60]) from None
+
+
+@require_safe
+def policies(request: HttpRequest) -> HttpResponse:
+    """政策专区: every document that the platform can run."""
+    today = beijing_date(clock.now())
+    packs = [load_pack(name) for name in known()]
+    rows = [
+        (
+            pack,
+            Chip("施行中", "ok", "check")
+            if pack.first_day <= today <= pack.last_day
+            else Chip("不在施行期", "", "clock"),
+            sum(1 for rule in pack.rules.values() if rule.mode.pays),
+        )
+        for pack in packs
+    ]
+    page = {"rows": rows, "today": today, "crumbs": [("政策专区", "")]}
+    return render(request, "portal/policies.html", page)
+
+
+@require_safe
+def policy(request: HttpRequest, pack_id: str) -> HttpResponse:
+    """One document: restatement left; rules, numbers, cases and readings right."""
+    pack = open_pack(pack_id)
+    page = {
+        "pack": pack,
+        "articles": [article_view(pack, article) for article in pack.articles],
+        "bound": sum(1 for param in pack.params.values() if param.printed),
+        "crumbs": [("政策专区", "/政策"), (pack.number, "")],
+    }
+    return render(request, "portal/policy.html", page)
+
+
+def article_view(pack: Pack, article: Article) -> ArticleView:
+    """Everything that belongs to one article."""
+    rules = pack.rules_of(article.label)
+    return ArticleView(
+        article=article,
+        anchor=article.label.strip("（）、"),
+        rules=tuple(_rule(pack, rule) for rule in rules if rule.mode is not Mode.NO_EFFECT),
+        silent=tuple(rule for rule in rules if rule.mode is Mode.NO_EFFECT),
+        params=tuple(
+            (
+                param.label,
+                value_words(value, param),
+                f"{since:%Y-%m-%d} 起",
+                param.ours or f"条文“{param.printed}”",
+            )
+            for param in pack.params.values()
+            if param.article == article.label
+            for since, value in param.values
+        ),
+        readings=tuple(i for i in pack.interpretations if i.article == article.label),
+    )
+
+
+def _rule(pack: Pack, rule: Rule) -> RuleView:
+    return RuleView(
+        rule=rule,
+        chip=CHIPS[rule.mode],
+        scope=SCOPES.get(rule.scope, ""),
+        frequency=FREQUENCIES.get(rule.frequency, ""),
+        conditions=tuple((c.label, formula(c.test.text, pack)) for c in rule.when),
+        amount="" if rule.amount is None else formula(rule.amount.text, pack),
+        cases=tuple(_case(pack, case) for case in pack.cases if case.rule == rule.id),
+    )
+
+
+def _case(pack: Pack, case: Case) -> CaseView:
+    facts = tuple(
+        (pack.facts[name].label if name in pack.facts else name, text)
+        for name, text in case.facts
+        if pack.base.get(name) != text
+    )
+    words = {"-": "不符合", "needs": "待核实", "yes": "符合"}
+    return CaseView(facts, words.get(case.expected, f"{case.expected} 元"), case.why)
