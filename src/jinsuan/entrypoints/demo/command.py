@@ -32,7 +32,9 @@ def demo(
     port: Annotated[int, typer.Option(help="网站端口；被占用时自动换一个", min=1)] = PORT,
 ) -> None:
     """演示：建一个省，下一个作业，一步步讲清钱、用量和依据。数据全为虚构。"""
-    day = datetime.combine(datetime.fromisoformat(at).date(), time(9), tzinfo=BEIJING)
+    from jinsuan.entrypoints.cli.policy import read_date
+
+    day = datetime.combine(read_date(at), time(9), tzinfo=BEIJING)
     folder = default_folder() / "demo" / f"{day:%Y-%m-%d}"
     if "DATABASE_URL" in os.environ:
         raise NotADemoDatabase("DATABASE_URL")
