@@ -55,6 +55,9 @@ def every_page(world: Lively) -> list[Page]:
         Page("/算力资源/D01", all_, public=True),
         Page("/无障碍", all_, public=True),
         Page("/数据口径", all_, public=True),
+        Page("/政策", all_, public=True),
+        Page("/政策/shanxi-2024-35", all_, public=True),
+        Page("/政策/shanxi-2024-35/计算器", all_, public=True),
         Page("/作业", all_),
         Page("/身份", all_),
         Page("/作业/下单", TENANTS),
@@ -103,6 +106,8 @@ def test_no_page_is_forgotten_here(world: Lively) -> None:
                 parts[i] = "<str:transfer_id>"
             elif part == "D01":
                 parts[i] = "<str:code>"
+            elif part == "shanxi-2024-35":
+                parts[i] = "<str:pack_id>"
         shapes.add("/".join(parts))
 
     assert {route(p) for p in pages} - post_only == shapes

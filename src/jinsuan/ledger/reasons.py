@@ -15,6 +15,8 @@ class Reason(StrEnum):
     CAPTURE = "capture"
     RELEASE = "release"
     SHORTFALL = "shortfall"
+    EXPIRE = "expire"
+    REVOKE = "revoke"
     REFUND = "refund"
     REVERSAL = "reversal"
 
@@ -32,6 +34,8 @@ _LABELS = {
     Reason.CAPTURE: "核销",
     Reason.RELEASE: "解冻",
     Reason.SHORTFALL: "欠款",
+    Reason.EXPIRE: "过期收回",
+    Reason.REVOKE: "作废收回",
     Reason.REFUND: "退款",
     Reason.REVERSAL: "冲正",
 }

@@ -58,3 +58,20 @@ class VoucherTermsInvalid(DomainError):
 
     def explain(self) -> str:
         return f"没有发券：{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
+class VoucherMoveRefused(DomainError):
+    """算力券现在不能这样办."""
+
+    code: ClassVar[str] = "vouchers.move_refused"
+    voucher: str
+    act: str
+    state: str
+    from_states: tuple[str, ...]
+
+    def explain(self) -> str:
+        return (
+            f"没有{self.act}：算力券 {self.voucher} 现在是“{self.state}”，"
+            f"只有“{'”或“'.join(self.from_states)}”的券可以{self.act}。请核对编号和现状。"
+        )

@@ -52,9 +52,12 @@ class Voucher(models.Model):
     """算力券. What is left on it is the balance of its ledger account, nothing else."""
 
     class State(models.TextChoices):
-        """HOUSE uses issued only; MONEY adds the life before and after."""
+        """Where it stands; how much of it is used is the balance of its account."""
 
         ISSUED = "issued", "已发放"
+        SUSPENDED = "suspended", "已停用"
+        EXPIRED = "expired", "已过期"
+        REVOKED = "revoked", "已作废"
 
     id = models.UUIDField(primary_key=True, default=new_id)
     programme = models.ForeignKey(Programme, on_delete=models.PROTECT, related_name="vouchers")
@@ -69,6 +72,10 @@ class Voucher(models.Model):
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                name="voucher_state_known",
+                condition=Q(state__in=["issued", "suspended", "expired", "revoked"]),
+            ),
             models.CheckConstraint(name="voucher_face", condition=Q(face_fen__gt=0)),
             models.CheckConstraint(
                 name="voucher_dates", condition=Q(expires_on__gte=F("valid_from"))

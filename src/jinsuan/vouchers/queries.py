@@ -101,6 +101,7 @@ class VoucherView:
     article: str
     tenant: Ref
     tenant_name: str
+    state: str
     face: Money
     left: Money
     rate: Fraction
@@ -121,6 +122,7 @@ def _view(row: Voucher, left: Money) -> VoucherView:
         article=row.programme.article,
         tenant=Ref("organisation", row.tenant_id),
         tenant_name=row.tenant.name,
+        state=row.state,
         face=Money(row.face_fen),
         left=left,
         rate=row.programme.rate,
@@ -321,6 +323,16 @@ def held_by_voucher(ids: Iterable[UUID]) -> dict[Ref, Money]:
         .annotate(held=Sum(F("held_fen") - F("captured_fen")))
     )
     return {Ref("voucher", pk): Money(int(held)) for pk, held in rows if pk is not None and held}
+
+
+def captured_by_voucher(ids: Iterable[UUID]) -> dict[Ref, Money]:
+    """What each voucher has paid so far; one that paid nothing has no entry."""
+    rows = (
+        FundingSource.objects.filter(voucher__in=set(ids), captured_fen__gt=0)
+        .values_list("voucher")
+        .annotate(paid=Sum("captured_fen"))
+    )
+    return {Ref("voucher", pk): Money(int(paid)) for pk, paid in rows if pk is not None}
 
 
 def half_used(*, limit: int) -> list[FundingView]:

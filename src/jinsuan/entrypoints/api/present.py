@@ -207,6 +207,7 @@ def voucher(view: VoucherView) -> dict[str, Any]:
         "id": str(view.ref),
         "title": view.title,
         "article": view.article,
+        "state": view.state,
         "face": view.face.plain,
         "left": view.left.plain,
         "rate": str(view.rate),

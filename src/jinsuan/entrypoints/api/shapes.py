@@ -198,6 +198,7 @@ class VoucherOut(Schema):
     id: str
     title: str
     article: str
+    state: str
     face: str
     left: str
     rate: str

@@ -51,6 +51,14 @@ def sweep(timestamp: int) -> int:
     return _run(ticks.sweep)
 
 
+@app.periodic(cron="*/5 * * * *")
+@app.task(name="vouchers", queueing_lock="vouchers")
+def vouchers(timestamp: int) -> int:
+    """Every five minutes: vouchers whose last day is over."""
+    del timestamp
+    return _run(ticks.vouchers)
+
+
 @app.periodic(cron="* * * * * */10")
 @app.task(name="reap", queueing_lock="reap")
 async def reap(timestamp: int) -> int:
@@ -66,4 +74,4 @@ async def reap(timestamp: int) -> int:
     return len(stalled)
 
 
-TIMERS = frozenset({"turn", "watch", "reap", "sweep"})
+TIMERS = frozenset({"turn", "watch", "reap", "sweep", "vouchers"})

@@ -16,6 +16,8 @@ from django.db import InterfaceError, OperationalError, connection
 from jinsuan.dispatch import actions as dispatch
 from jinsuan.entrypoints.api import once
 from jinsuan.kernel.errors import DomainError
+from jinsuan.kernel.ref import Actor
+from jinsuan.vouchers.actions import expire_due, sweep_ended
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +27,8 @@ LONGEST_TURN_SECONDS = 20
 TURN_LOCK = 0x6A73_7475_726E
 """PostgreSQL's advisory lock of who has the turn. It goes with its connection, so a killed worker
 never keeps it."""
+
+VOUCHERS = Actor.system("worker:vouchers")
 
 Clock = Callable[[], datetime]
 
@@ -77,3 +81,9 @@ def watch(now: Clock) -> int:
 def sweep(now: Clock) -> int:
     """Drop answers to keyed requests that are older than we promise to keep them."""
     return tried(lambda: once.forget(now=now()), "sweep")
+
+
+def vouchers(now: Clock) -> int:
+    """End vouchers whose last day is over, and take back what ended ones still have."""
+    ended = tried(lambda: expire_due(actor=VOUCHERS, now=now()), "expire")
+    return ended + tried(lambda: sweep_ended(actor=VOUCHERS, now=now()).fen, "take_back")

@@ -1,19 +1,25 @@
-"""The only writers of vouchers: programmes and issue in `issue`, jobs' money in `escrow`."""
+"""The only writers of vouchers: `issue`, what follows in `life`, jobs' money in `escrow`, `cash`."""
 
 from __future__ import annotations
 
 from jinsuan.vouchers.actions.cash import book_top_up
 from jinsuan.vouchers.actions.escrow import Capture, Want, capture, hold, release, top_up
 from jinsuan.vouchers.actions.issue import issue, open_programme
+from jinsuan.vouchers.actions.life import expire_due, resume, revoke, suspend, sweep_ended
 
 __all__ = [
     "Capture",
     "Want",
     "book_top_up",
     "capture",
+    "expire_due",
     "hold",
     "issue",
     "open_programme",
     "release",
+    "resume",
+    "revoke",
+    "suspend",
+    "sweep_ended",
     "top_up",
 ]

@@ -26,6 +26,7 @@ from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger import accounts, queries as ledger
 from jinsuan.metering import queries as metering
 from jinsuan.vouchers import queries as vouchers
+from jinsuan.vouchers.models import Voucher
 
 LINES = 10
 SOON_DAYS = 30
@@ -66,8 +67,10 @@ def wallet(request: HttpRequest) -> HttpResponse:
     today = beijing_date(now)
     found = vouchers.vouchers_of(owner.id)
     held = _held(found)
-    tickets = [_ticket(v, held.get(v.ref, Money(0)), today) for v in found]
-    good = [v for v in found if v.expires_on >= today]
+    paid = vouchers.captured_by_voucher([v.ref.id for v in found])
+    nothing = Money(0)
+    tickets = [_ticket(v, held.get(v.ref, nothing), paid.get(v.ref, nothing), today) for v in found]
+    good = [v for v in found if v.expires_on >= today and v.state == Voucher.State.ISSUED]
     soon = next((v for v in good if v.left and (v.expires_on - today).days <= SOON_DAYS), None)
     page: dict[str, Any] = {
         "cash": ledger.balance(accounts.cash(owner)).available,
@@ -86,6 +89,13 @@ def wallet(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/wallet.html", page)
 
 
+ENDED: dict[str, Chip] = {
+    Voucher.State.SUSPENDED: Chip("已停用", "warn", "lock"),
+    Voucher.State.EXPIRED: Chip("已过期", "", "x"),
+    Voucher.State.REVOKED: Chip("已作废", "bad", "x"),
+}
+
+
 def _name(voucher: Ref) -> str:
     return f"券 {pieces(str(voucher), keep=6)}"
 
@@ -94,29 +104,33 @@ def _held(found: list[vouchers.VoucherView]) -> dict[Ref, Money]:
     return vouchers.held_by_voucher([v.ref.id for v in found])
 
 
-def _ticket(view: vouchers.VoucherView, held: Money, today: date) -> Ticket:
-    if view.expires_on < today:
-        chip = Chip("已过期", "", "x")
-    elif not view.left and not held:
-        chip = Chip("已用完", "", "check")
-    elif (days := (view.expires_on - today).days) <= SOON_DAYS:
-        chip = Chip("今天到期" if days == 0 else f"还有 {days} 天到期", "warn", "warn")
-    else:
-        chip = Chip("可用", "ok", "check")
-    spent = view.face - view.left - held
-    bar = split(
-        "面额",
-        [
-            ("已核销", spent, "v", False),
-            ("冻结中", held, "v", True),
-            ("可用" if view.expires_on >= today else "过期未用", view.left, "n", False),
-        ],
-    )
+def _chip(view: vouchers.VoucherView, held: Money, today: date) -> Chip:
+    days = (view.expires_on - today).days
+    if view.state in ENDED:
+        return ENDED[view.state]
+    if days < 0:
+        return Chip("已过期", "", "x")
+    if not view.left and not held:
+        return Chip("已用完", "", "check")
+    if days <= SOON_DAYS:
+        return Chip("今天到期" if days == 0 else f"还有 {days} 天到期", "warn", "warn")
+    return Chip("可用", "ok", "check")
+
+
+def _ticket(view: vouchers.VoucherView, held: Money, paid: Money, today: date) -> Ticket:
+    back = view.face - paid - held - view.left
+    usable = view.expires_on >= today and view.state == Voucher.State.ISSUED
+    parts = [
+        ("已核销", paid, "v", False),
+        ("冻结中", held, "v", True),
+        ("可用" if usable else "未用", view.left, "n", False),
+    ]
+    bar = split("面额", [*parts, ("已收回", back, "n", False)] if back else parts)
     lines = f"{reverse('portal:wallet')}?{urlencode({'book': str(view.ref)})}#book"
     return Ticket(
         view=view,
         name=_name(view.ref),
-        chip=chip,
+        chip=_chip(view, held, today),
         split=bar,
         rate=percent(view.rate),
         lines=lines,
