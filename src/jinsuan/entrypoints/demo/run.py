@@ -7,8 +7,9 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from jinsuan.client.api import Client
 from jinsuan.entrypoints import clock
@@ -52,32 +53,41 @@ def run_demo(
         agents = make_agents(folder, url, now=clock.now)
         client = Client(url, ready.token)
         processes.start("worker", ["worker"])
+        began = clock.now()
         processes.start("agents", ["agent", "run", *map(str, agents)])
         tell.step("启动：网站、后台、各中心的代理")
         tell.fact("地址", url)
         tell.fact("代理", f"{len(agents)} 个中心各自签名、只向外连接")
-        tell.fact("接入", f"{await_centres(client, len(agents), processes)} 个中心已报来设备")
+        tell.fact(
+            "接入", f"{await_centres(client, len(agents), began, processes)} 个中心已报来设备"
+        )
         _tell_story(client, tell, processes)
         if not once:
             say(f"\n演示在 {url}/ 运行，Ctrl-C 停止。登录名与密码：")
             for username, words in ready.log_ins:
                 say(f"      {username:12} {words}")
+            say(f"命令行：./run jinsuan login --server {url} < {_keep(folder, ready.token)}")
             while not stopping.wait(2):
                 processes.check()
     finally:
         processes.stop()
 
 
-def await_centres(client: Client, wanted: int, processes: Processes) -> int:
-    """Wait until so many agents have spoken and told what they have."""
+def await_centres(client: Client, wanted: int, since: datetime, processes: Processes) -> int:
+    """Wait until so many agents have spoken in this run and told what they have."""
     deadline = time.monotonic() + CONTACT_SECONDS
     while True:
         processes.check()
-        ready = sum(1 for c in client.centres()["items"] if c["last_seen_at"] and c["nodes"])
+        ready = sum(1 for c in client.centres()["items"] if c["nodes"] and _seen(c) >= since)
         if ready >= wanted:
             return ready
         require(time.monotonic() < deadline, "接入", f"{wanted} 个中心中只有 {ready} 个报来设备")
         time.sleep(0.3)
+
+
+def _seen(centre: dict[str, Any]) -> datetime:
+    text = centre["last_seen_at"]
+    return datetime.fromisoformat(text) if text else datetime.min.replace(tzinfo=UTC)
 
 
 def _tell_story(client: Client, tell: Teller, processes: Processes) -> None:
@@ -117,6 +127,14 @@ def _follow_the_money(client: Client, job_id: str, tell: Teller) -> None:
     )
     require(not found.differences, "核对账簿", "；".join(found.differences[:3]))
     assert Ref.read(job_id).kind == "job"
+
+
+def _keep(folder: Path, token: str) -> Path:
+    """The customer's token in a file that only its owner reads, for the command line."""
+    path = folder / "token"
+    path.touch(mode=0o600)
+    path.write_text(token + "\n", "ascii")
+    return path
 
 
 def _secret(folder: Path) -> str:
