@@ -62,6 +62,7 @@ INSTALLED_APPS = [
     "jinsuan.ledger",
     "jinsuan.registry",
     "jinsuan.metering",
+    "jinsuan.casework",
     "jinsuan.vouchers",
     "jinsuan.dispatch",
     "jinsuan.entrypoints.api",
