@@ -172,6 +172,21 @@ class FindingClosed(DomainError):
 
 
 @dataclass(eq=False)
+class PapersClosed(DomainError):
+    """材料已经提交，不能再改."""
+
+    code: ClassVar[str] = "casework.papers_closed"
+    act: str
+    state: str
+
+    def explain(self) -> str:
+        return (
+            f"没有{self.act}：案件现在是“{self.state}”，提交之后材料不能再改。"
+            "需要补充时，请联系办理人员退回补正；已办结的请另提一件。"
+        )
+
+
+@dataclass(eq=False)
 class FileRefused(DomainError):
     """附件不能收."""
 

@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 from jinsuan.casework import files
 from jinsuan.casework.actions.cases import check_free_to_act, locked
 from jinsuan.casework.documents import Document
-from jinsuan.casework.errors import DocumentClaimed, FindingClosed
+from jinsuan.casework.errors import DocumentClaimed, FindingClosed, PapersClosed
 from jinsuan.casework.models import Attachment, Case, ClaimedDocument, Finding, OtherFund
 from jinsuan.casework.moves import LEVEL_OF, TABLES, Level
 from jinsuan.kernel.errors import BadInput, NotAllowed, NotFound
@@ -124,11 +124,10 @@ def claim_documents(
     Raises:
         NotFound: no such case for this actor.
         DocumentClaimed: in use elsewhere; nothing of this call is kept.
-        NotAllowed: the actor is not the applicant.
+        NotAllowed, PapersClosed: another role, or the papers are handed in already.
     """
     row = locked(case, actor=actor, now=now)
-    _still_open(row, "登记单据")
-    _applicant_or_platform(actor, "登记单据")
+    _papers_open(row, actor, "登记单据")
     # In one order for everyone, so that two claims of the same papers wait and never deadlock.
     wanted = sorted(set(documents))
     ClaimedDocument.objects.bulk_create(
@@ -166,13 +165,12 @@ def note_other_fund(
 
     Raises:
         NotFound: no such case for this actor.
-        NotAllowed: a role that neither applies nor checks.
+        NotAllowed, PapersClosed: neither applies nor checks, or handed in already.
         BadInput: no amount, or no name.
     """
     row = locked(case, actor=actor, now=now)
-    level = LEVEL_OF.get(actor.role)
-    if level is None:
-        raise NotAllowed("登记其他资金", "申报主体、推荐单位或省级经办")
+    _papers_open(row, actor, "登记其他资金")
+    level = LEVEL_OF[actor.role]
     if amount <= Money(0) or not fund.strip() or not document.strip():
         raise BadInput("其他资金", "没有写全资金名称、文件和大于零的金额", "请照拨款文件填写。")
     source = OtherFund.Source.DECLARED if level is Level.APPLICANT else OtherFund.Source.FOUND
@@ -223,12 +221,10 @@ def attach(
 
     Raises:
         NotFound: no such case for this actor.
-        NotAllowed: a role that hands in nothing, or a closed case.
+        NotAllowed, PapersClosed: a role that hands in nothing, or handed in already.
     """
     row = locked(case, actor=actor, now=now)
-    _still_open(row, "上传附件")
-    if actor.role not in LEVEL_OF:
-        raise NotAllowed("上传附件", "申报主体或办理人员")
+    _papers_open(row, actor, "上传附件")
     before = Attachment.objects.filter(case=row, sha256=stored.sha256).first()
     if before is not None:
         return Ref("attachment", before.id)
@@ -258,11 +254,14 @@ def attach(
     return ref
 
 
-def _applicant_or_platform(actor: Actor, act: str) -> None:
-    if LEVEL_OF.get(actor.role) not in (Level.APPLICANT, Level.PLATFORM):
-        raise NotAllowed(act, "申报主体的经办人")
-
-
-def _still_open(case: Case, act: str) -> None:
-    if TABLES[case.kind].state(case.state).end:
-        raise NotAllowed(f"在已办结的案件里{act}", "没有；请另提一件")
+def _papers_open(case: Case, actor: Actor, act: str) -> None:
+    """Papers change only before they are handed in, so that nobody decides on others than were
+    judged. Officials may add theirs, such as the report of a visit, until the case ends.
+    """
+    table, level = TABLES[case.kind], LEVEL_OF.get(actor.role)
+    if level is None:
+        raise NotAllowed(act, "申报主体或办理人员")
+    if table.state(case.state).end:
+        raise PapersClosed(act, table.state(case.state).label)
+    if level is Level.APPLICANT and not table.papers_open(case.state, actor.role):
+        raise PapersClosed(act, table.state(case.state).label)
