@@ -40,7 +40,9 @@ def invoice(number: str) -> Document:
     plain = re.sub(r"\s+", "", unicodedata.normalize("NFKC", number))
     if not _INVOICE.fullmatch(plain):
         raise BadInput(
-            "发票号码", f"应为 20 位数字，收到的是“{number[:40]}”", "请照数电票左上角的发票号码填写。"
+            "发票号码",
+            f"应为 20 位数字，收到的是“{number[:40]}”",
+            "请照数电票左上角的发票号码填写。",
         )
     return Document("invoice", plain, plain)
 

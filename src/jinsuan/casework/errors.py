@@ -21,7 +21,11 @@ class MoveNotAllowed(DomainError):
     others: tuple[str, ...] = ()
 
     def explain(self) -> str:
-        can = f"您现在可以：{'、'.join(self.possible)}。" if self.possible else "您现在没有可办的操作。"
+        can = (
+            f"您现在可以：{'、'.join(self.possible)}。"
+            if self.possible
+            else "您现在没有可办的操作。"
+        )
         wait = f"等待办理的是：{'、'.join(self.others)}。" if self.others else ""
         return f"没有办理“{self.move}”：案件现在是“{self.state}”。{can}{wait}"
 

@@ -130,7 +130,9 @@ class Table:
 
     def papers_open(self, state: str, role: Role) -> bool:
         """Whether this applicant may still change the papers: only where they can be handed in."""
-        return any(m.opens_round and not self.state(m.target).end for m in self.moves_for(state, role))
+        return any(
+            m.opens_round and not self.state(m.target).end for m in self.moves_for(state, role)
+        )
 
     def take(self, state: str, name: str, role: Role) -> Move:
         """The arrow of this name, or say which arrows there are.

@@ -301,7 +301,9 @@ def links(ref: Ref) -> list[Ref]:
 
 
 def _paid_for(ref: Ref) -> Iterator[Ref]:
-    for pk in PaymentLine.objects.filter(basis=str(ref)).order_by("id").values_list("id", flat=True):
+    for pk in (
+        PaymentLine.objects.filter(basis=str(ref)).order_by("id").values_list("id", flat=True)
+    ):
         yield Ref("paymentline", pk)
 
 

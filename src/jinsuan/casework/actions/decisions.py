@@ -75,9 +75,7 @@ def decide_case(
     mode = found.bound.rule.mode
     bound = found.amount if found.outcome is Outcome.ELIGIBLE else None
     amount = amount_of(mode, bound, chosen, reason)
-    text = canonical(
-        snapshot.plain(snapshot.take(decided, facts, law_on=day, rule=rule))
-    )
+    text = canonical(snapshot.plain(snapshot.take(decided, facts, law_on=day, rule=rule)))
     made = Decision.objects.create(
         case=row,
         moves_made=row.moves_made,

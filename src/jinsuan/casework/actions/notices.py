@@ -213,9 +213,7 @@ def _calendar_keeper(actor: Actor, source: str) -> None:
         raise BadInput("依据", "没有填写", "请写明依据的文件和文号。")
 
 
-def _write(
-    days: Mapping[date, bool], source: str, note: str, actor: Actor, now: datetime
-) -> None:
+def _write(days: Mapping[date, bool], source: str, note: str, actor: Actor, now: datetime) -> None:
     CalendarDay.objects.bulk_create(
         CalendarDay(
             day=day,

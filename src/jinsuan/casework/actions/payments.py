@@ -272,9 +272,7 @@ def _held(batch: UUID, state: PaymentBatch.State) -> PaymentBatch:
     return row
 
 
-def _note(
-    action: str, batch: PaymentBatch, actor: Actor, now: datetime, reason: str = ""
-) -> None:
+def _note(action: str, batch: PaymentBatch, actor: Actor, now: datetime, reason: str = "") -> None:
     states = dict(batch.lines.order_by("place").values_list("place", "state"))
     after = {
         "number": batch.number,

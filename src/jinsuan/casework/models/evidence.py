@@ -76,9 +76,7 @@ class Finding(models.Model):
             ),
         ]
         indexes = [
-            models.Index(
-                name="finding_open", fields=["case"], condition=Q(closed_at__isnull=True)
-            ),
+            models.Index(name="finding_open", fields=["case"], condition=Q(closed_at__isnull=True)),
         ]
 
     def __str__(self) -> str:
