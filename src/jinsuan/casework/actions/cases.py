@@ -52,6 +52,7 @@ def open_case(
     table = TABLES[kind]
     if not table.moves_for(table.start.code, actor.role):
         raise NotAllowed(f"提出{table.title}", "申报主体的经办人")
+    assert actor.organisation is not None, "only the platform acts for nobody, and it opens no case"
     if not title.strip():
         raise BadInput("名称", "没有填写", "请写一个能认出这件事的名称。")
     if not Body.objects.filter(id=body).exists():

@@ -88,7 +88,7 @@ def make_batch(
     for order in orders:
         hold_hand(held[order.case], actor)
         if order.retry_of is not None:
-            _replace(order)
+            _replace(order, order.retry_of)
     try:
         with transaction.atomic():
             PaymentLine.objects.bulk_create(
@@ -133,9 +133,9 @@ def _check_order(
             )
 
 
-def _replace(order: PaymentOrder) -> None:
+def _replace(order: PaymentOrder, line: UUID) -> None:
     """The bank's return gives way to a new line for the same fact, payee case and amount."""
-    old = PaymentLine.objects.select_for_update().filter(id=order.retry_of).first()
+    old = PaymentLine.objects.select_for_update().filter(id=line).first()
     same = old is not None and (old.case_id, old.basis, old.amount_fen) == (
         order.case,
         str(order.basis),
