@@ -300,7 +300,16 @@ def test_each_role_sees_its_cases_and_no_others(desk: Desk) -> None:
     draft, province, notice = desk.open(), desk.to_province(), desk.to_notice()
     seen = {
         name: set(cases_of(getattr(desk, name), now=NOW).values_list("id", flat=True))
-        for name in ("tenant", "rival", "city", "other_city", "officer", "payer", "auditor", "expert")
+        for name in (
+            "tenant",
+            "rival",
+            "city",
+            "other_city",
+            "officer",
+            "payer",
+            "auditor",
+            "expert",
+        )
     }
 
     assert seen == {

@@ -56,9 +56,7 @@ def test_the_states_of_a_voucher_case_are_what_people_read() -> None:
             {
                 "moves": (
                     *VOUCHER.moves,
-                    Move(
-                        "直接给", "city", "notice", Role.RECOMMENDER, frozenset({Need.DECISION})
-                    ),
+                    Move("直接给", "city", "notice", Role.RECOMMENDER, frozenset({Need.DECISION})),
                 )
             },
             "直接给: one person alone would decide money",
