@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import stat
 import zipfile
 from datetime import date
@@ -154,8 +153,8 @@ def test_a_file_lies_under_its_digest_and_only_we_may_read_it(tmp_path: Path) ->
 
     assert stored.sha256 == again.sha256
     assert [p for p in (tmp_path / "files").rglob("*") if p.is_file()] == [place]
-    assert stat.S_IMODE(os.stat(place).st_mode) == 0o600
-    assert stat.S_IMODE(os.stat(place.parent).st_mode) == 0o700
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+    assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
     assert files.fetch(tmp_path / "files", stored.sha256, "a.pdf") == PDF
 
     place.write_bytes(PDF + b"changed")

@@ -24,6 +24,7 @@ from jinsuan.ledger.actions import Note, record
 from jinsuan.ledger.digest import canonical, digest
 from jinsuan.policy.decide import Dates, Outcome, decide
 from jinsuan.policy.facts import Known
+from jinsuan.policy.law import Law
 from jinsuan.policy.library import law_on
 from jinsuan.policy.pack import Mode
 
@@ -60,28 +61,21 @@ def decide_case(
     row = locked(case, actor=actor, now=now)
     if actor.role is not Role.PROVINCIAL_OFFICER:
         raise NotAllowed("判定案件", "省级经办")
-    assert actor.person is not None
+    assert actor.person is not None, "an officer is a person"
     check_not_frozen(row)
     check_free_to_act(row, actor, now=now)
-    day = law_day or dates.application
-    law = law_on(pack, day)
-    if rule not in law.rules:
-        raise BadInput("规则", f"规则包 {pack} 没有 {rule[:40]}", "请从该规则包的规则中选一条。")
-    unknown = sorted(facts.keys() - law.pack.facts.keys())
-    if unknown:
-        raise BadInput("事实", f"规则包没有 {unknown[0][:40]}", "请对照规则包的事实清单。")
-    decided = decide(law, facts, dates)
+    given = law_day or dates.application
+    decided = decide(_law(pack, given, rule, facts), facts, dates)
     found = decided.of(rule)
-    mode = found.bound.rule.mode
     bound = found.amount if found.outcome is Outcome.ELIGIBLE else None
-    amount = amount_of(mode, bound, chosen, reason)
-    text = canonical(snapshot.plain(snapshot.take(decided, facts, law_on=day, rule=rule)))
+    amount = amount_of(found.bound.rule.mode, bound, chosen, reason)
+    text = canonical(snapshot.plain(snapshot.take(decided, facts, law_on=given, rule=rule)))
     made = Decision.objects.create(
         case=row,
         moves_made=row.moves_made,
         pack=pack,
         rule=rule,
-        mode=mode,
+        mode=found.bound.rule.mode,
         outcome=found.outcome,
         bound_fen=None if bound is None else bound.fen,
         amount_fen=None if amount is None else amount.fen,
@@ -92,18 +86,32 @@ def decide_case(
         person=actor.person,
         recorded_at=now,
     )
-    ref = Ref("decision", made.id)
+    _note(made, actor, now)
+    return Ref("decision", made.id)
+
+
+def _law(pack: str, day: date, rule: str, facts: Mapping[str, Known]) -> Law:
+    law = law_on(pack, day)
+    if rule not in law.rules:
+        raise BadInput("规则", f"规则包 {pack} 没有 {rule[:40]}", "请从该规则包的规则中选一条。")
+    unknown = sorted(facts.keys() - law.pack.facts.keys())
+    if unknown:
+        raise BadInput("事实", f"规则包没有 {unknown[0][:40]}", "请对照规则包的事实清单。")
+    return law
+
+
+def _note(made: Decision, actor: Actor, now: datetime) -> None:
     after = {
-        "case": row.number,
-        "rule": f"{pack}#{rule}",
-        "outcome": str(found.outcome),
+        "case": made.case.number,
+        "rule": f"{made.pack}#{made.rule}",
+        "outcome": str(made.outcome),
         "bound_fen": made.bound_fen,
         "amount_fen": made.amount_fen,
-        "content_sha256": digest(text).hex(),
+        "content_sha256": made.content_digest.hex(),
     }
-    note = Note(action="case.decide", subject=ref, reason=reason.strip(), after=after)
+    subject = Ref("decision", made.id)
+    note = Note(action="case.decide", subject=subject, reason=made.reason, after=after)
     record([note], actor=actor, now=now)
-    return ref
 
 
 def amount_of(mode: Mode, bound: Money | None, chosen: Money | None, reason: str) -> Money | None:
