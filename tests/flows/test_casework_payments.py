@@ -195,3 +195,17 @@ def test_a_cancelled_batch_frees_its_lines(desk: Desk) -> None:
 
     cancel_batch(batch, reason="金额待核", actor=desk.checker, now=NOW)
     make_batch("m09", [one], actor=desk.payer, now=NOW)
+
+
+def test_a_case_taken_back_stops_its_batch(desk: Desk) -> None:
+    case = desk.to_payable()
+    batch = make_batch("m09", [order(case, desk.tenant)], actor=desk.payer, now=NOW).id
+    confirm_batch(batch, actor=desk.checker, now=NOW)
+    desk.move(case, "暂停拨付", desk.second)
+
+    with pytest.raises(PaymentRefused, match="省级核定"):
+        send_batch(batch, actor=desk.payer, now=NOW)
+    assert line(batch).state == "pending"
+    cancel_batch(batch, reason="案件退回核定", actor=desk.payer, now=NOW)
+    with pytest.raises(PaymentRefused, match="已取消"):
+        cancel_batch(batch, reason="再取消", actor=desk.payer, now=NOW)

@@ -118,9 +118,7 @@ def _check_order(
 ) -> None:
     if case is None or case.programme != programme:
         raise PaymentRefused("有一笔不属于这个项目", "请按项目分别编制批次。")
-    state = TABLES[case.kind].state(case.state)
-    if not state.payable:
-        raise PaymentRefused(f"案件 {case.number} 现在是“{state.label}”", "请去掉这一笔。")
+    _check_payable(case)
     check_not_frozen(case)
     check_free_to_act(case, actor, now=now)
     if order.amount <= Money(0):
@@ -154,17 +152,15 @@ def confirm_batch(batch: UUID, *, actor: Actor, now: datetime) -> None:
     Raises:
         NotAllowed, NotFound: not the treasury; no such batch.
         ConflictOfInterest: made by the same person.
-        PaymentRefused: not waiting for it.
-        CaseFrozen: a case was frozen since.
+        CaseFrozen, PaymentRefused: a case was frozen, or taken back, since.
     """
     person = _treasurer(actor, "复核拨付批次")
     row = _held(batch, PaymentBatch.State.DRAFT)
     if row.made_by == person:
         raise ConflictOfInterest("这个批次由您编制，复核须由另一人")
-    for line in row.lines.select_related("case").order_by("place"):
-        check_not_frozen(line.case)
-        check_free_to_act(line.case, actor, now=now)
-        hold_hand(line.case, actor)
+    for case in _held_cases(row):
+        check_free_to_act(case, actor, now=now)
+        hold_hand(case, actor)
     row.state, row.confirmed_by, row.confirmed_at = PaymentBatch.State.CONFIRMED, person, now
     row.save(update_fields=["state", "confirmed_by", "confirmed_at"])
     _note("payment.confirm", row, actor, now)
@@ -177,12 +173,11 @@ def send_batch(batch: UUID, *, actor: Actor, now: datetime) -> None:
     Raises:
         NotAllowed, NotFound: not the treasury; no such batch.
         PaymentRefused: not confirmed.
-        CaseFrozen: a case was frozen since.
+        CaseFrozen, PaymentRefused: a case was frozen, or taken back, since.
     """
     _treasurer(actor, "送出拨付批次")
     row = _held(batch, PaymentBatch.State.CONFIRMED)
-    for line in row.lines.select_related("case"):
-        check_not_frozen(line.case)
+    _held_cases(row)
     row.state, row.sent_at = PaymentBatch.State.SENT, now
     row.save(update_fields=["state", "sent_at"])
     row.lines.update(state=PaymentLine.State.SENT)
@@ -191,16 +186,14 @@ def send_batch(batch: UUID, *, actor: Actor, now: datetime) -> None:
 
 @transaction.atomic
 def cancel_batch(batch: UUID, *, reason: str, actor: Actor, now: datetime) -> None:
-    """Give up a batch that nobody confirmed yet (取消); its lines may be ordered again.
+    """Give up a batch that did not go to the bank yet (取消); its facts may be ordered again.
 
     Raises:
         NotAllowed, NotFound: not the treasury; no such batch.
-        PaymentRefused: confirmed already, or it replaces lines that came back.
+        PaymentRefused: it went to the bank already.
     """
     _treasurer(actor, "取消拨付批次")
-    row = _held(batch, PaymentBatch.State.DRAFT)
-    if row.lines.filter(retry_of__isnull=False).exists():
-        raise PaymentRefused("批次里有重拨的明细", "请由另一人复核后送出。")
+    row = _held(batch, PaymentBatch.State.DRAFT, PaymentBatch.State.CONFIRMED)
     row.lines.update(state=PaymentLine.State.CANCELLED)
     row.state = PaymentBatch.State.CANCELLED
     row.save(update_fields=["state"])
@@ -262,14 +255,33 @@ def _treasurer(actor: Actor, act: str) -> UUID:
     return actor.person
 
 
-def _held(batch: UUID, state: PaymentBatch.State) -> PaymentBatch:
+def _held(batch: UUID, *states: PaymentBatch.State) -> PaymentBatch:
     row = PaymentBatch.objects.select_for_update().filter(id=batch).first()
     if row is None:
         raise NotFound("拨付批次", str(Ref("paymentbatch", batch)))
-    if row.state != state:
-        now_is = PaymentBatch.State(row.state).label
-        raise PaymentRefused(f"批次 {row.number} 现在是“{now_is}”", f"“{state.label}”时才能办。")
+    if row.state not in states:
+        now_is, when = PaymentBatch.State(row.state).label, "或".join(one.label for one in states)
+        raise PaymentRefused(f"批次 {row.number} 现在是“{now_is}”", f"“{when}”时才能办。")
     return row
+
+
+def _held_cases(batch: PaymentBatch) -> list[Case]:
+    """The batch's cases, locked in one order, if every one may still be paid: a finding that comes
+    at this moment waits for us, or we for it.
+    """
+    ids = list(batch.lines.values_list("case_id", flat=True))
+    held = Case.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id")
+    cases = list(held)
+    for case in cases:
+        check_not_frozen(case)
+        _check_payable(case)
+    return cases
+
+
+def _check_payable(case: Case) -> None:
+    state = TABLES[case.kind].state(case.state)
+    if not state.payable:
+        raise PaymentRefused(f"案件 {case.number} 现在是“{state.label}”", "请去掉这一笔。")
 
 
 def _note(action: str, batch: PaymentBatch, actor: Actor, now: datetime, reason: str = "") -> None:
