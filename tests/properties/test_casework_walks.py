@@ -41,7 +41,9 @@ END = NOW.replace(day=30)
 
 def step(desk: Desk, case: Case, act: str, who: str) -> None:
     actor = SYSTEM if who == "system" else getattr(desk, who, SYSTEM)
-    if act == "forward":
+    if act == "forward" and case.state == "notice" and not case.notices.exists():
+        step(desk, case, "notice", "system")
+    elif act == "forward":
         step(desk, case, *FORWARD.get(case.state, ("提交", "tenant")))
     elif act == "decide":
         desk.decide(case.id)
