@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from jinsuan.dispatch.pace import SyncPace
 from jinsuan.entrypoints.api.rate import read_rate
+from jinsuan.entrypoints.database import default_folder
 from jinsuan.entrypoints.site.oidc import read_single_sign_on
 
 PACKAGE = Path(__file__).parents[2]
@@ -62,6 +63,7 @@ INSTALLED_APPS = [
     "jinsuan.ledger",
     "jinsuan.registry",
     "jinsuan.metering",
+    "jinsuan.casework",
     "jinsuan.vouchers",
     "jinsuan.dispatch",
     "jinsuan.entrypoints.api",
@@ -184,6 +186,11 @@ CONTENT_SECURITY_POLICY = {
         "object-src": ["'none'"],
     }
 }
+
+# Applicants' files lie outside every web root. A scanner is "module.function" of bytes, giving None
+# or what it found; when one is named and does not answer, nothing is taken in.
+FILES_FOLDER = os.environ.get("JINSUAN_FILES") or str(default_folder() / "files")
+VIRUS_SCANNER = os.environ.get("JINSUAN_VIRUS_SCANNER") or None
 
 # A sync carries log chunks, so agents may send more than people; body.py says so in words.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
