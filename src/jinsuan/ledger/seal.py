@@ -38,12 +38,12 @@ _WAITING = f"""
     SELECT {_COLUMNS} FROM ledger_audit_row a
     WHERE NOT EXISTS (SELECT FROM ledger_sealed_row s WHERE s.row_id = a.id)
     ORDER BY a.id LIMIT %s
-"""
+"""  # noqa: S608
 _OF_BLOCK = f"""
     SELECT s.position, s.leaf, {_COLUMNS}
     FROM ledger_sealed_row s JOIN ledger_audit_row a ON a.id = s.row_id
     WHERE s.block_id = %s ORDER BY s.position
-"""
+"""  # noqa: S608
 _PLACE = """
     INSERT INTO ledger_sealed_row (position, row_id, block_id, leaf)
     SELECT n.position, n.row_id, %s, n.leaf

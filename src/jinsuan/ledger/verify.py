@@ -120,7 +120,7 @@ def _read(place: int, text: str) -> dict[str, Any]:
     """One line, of a known kind, with exactly the fields of its kind."""
     text = text.removesuffix("\n")
     try:
-        said = json.loads(text)
+        said: dict[str, Any] = json.loads(text)
         plain = isinstance(said, dict) and chain.text_of(said) == text
         text.encode()
     except (ValueError, RecursionError) as error:

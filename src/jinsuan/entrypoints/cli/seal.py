@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,9 @@ import typer
 
 from jinsuan.entrypoints.cli.book import read_ref
 from jinsuan.entrypoints.cli.show import AsJson, as_json, table
+from jinsuan.ledger.errors import AuditFileInvalid, SealKeyInvalid
+from jinsuan.ledger.signing import Checkers, Ed25519Checker
+from jinsuan.ledger.verify import Report, Unreadable, verify as check
 
 audit = typer.Typer(help="留痕：谁在何时做了什么；封存、导出、核验。", no_args_is_help=True)
 SHOWN = 50
@@ -96,7 +100,6 @@ def export(file: Annotated[Path, typer.Argument(help="写到这个新文件")]) 
     from jinsuan.entrypoints.site.boot import boot
 
     boot()
-    from jinsuan.ledger.errors import AuditFileInvalid
     from jinsuan.ledger.seal import export_lines
 
     if file.exists():
@@ -124,30 +127,10 @@ def verify(
     json: AsJson = False,
 ) -> None:
     """核验导出的留痕，不连数据库。退出码：0 没有差异，1 有差异，2 读不出。"""
-    from jinsuan.ledger.errors import AuditFileInvalid, SealKeyInvalid
-    from jinsuan.ledger.signing import Ed25519Checker
-    from jinsuan.ledger.verify import Unreadable, verify as check
-
-    checkers = None
-    if public_key:
-        checkers = {}
-        for path in public_key:
-            try:
-                one = Ed25519Checker(path.read_bytes())
-            except (OSError, ValueError) as error:
-                raise SealKeyInvalid(str(path), "读不到，或不是 Ed25519 公钥（PEM）") from error
-            checkers[one.key_id] = one
-    try:
-        with file.open(encoding="utf-8", newline="\n") as lines:
-            found = check(lines, checkers=checkers, head=head)
-    except OSError as error:
-        raise AuditFileInvalid(str(file), f"打不开（{error.strerror}）") from error
-    except UnicodeDecodeError as error:
-        raise AuditFileInvalid(str(file), "不是 UTF-8 文本") from error
-    except Unreadable as error:
-        raise AuditFileInvalid(str(file), str(error)) from error
+    checkers = _trusted(public_key) if public_key else None
+    found = _checked(file, checkers, head)
     if json:
-        as_json({name: getattr(found, name) for name in found.__slots__})
+        as_json(asdict(found))
     else:
         typer.echo(
             f"区块 {found.blocks} 个，记录 {found.rows} 条，签名相符 {found.signed} 个区块，"
@@ -160,3 +143,27 @@ def verify(
         if checkers is None:
             typer.echo("没有给出公钥，没有核对签名：只说明文件前后一致，不说明由谁封存。")
     raise typer.Exit(1 if found.differences else 0)
+
+
+def _trusted(files: list[Path]) -> Checkers:
+    """The public keys in these files, by their ids."""
+    keys = []
+    for file in files:
+        try:
+            keys.append(Ed25519Checker(file.read_bytes()))
+        except (OSError, ValueError) as error:
+            raise SealKeyInvalid(str(file), "读不到，或不是 Ed25519 公钥（PEM）") from error
+    return {one.key_id: one for one in keys}
+
+
+def _checked(file: Path, checkers: Checkers | None, head: str | None) -> Report:
+    """Check a file; one that cannot be read is a refusal, status 2."""
+    try:
+        with file.open(encoding="utf-8", newline="\n") as lines:
+            return check(lines, checkers=checkers, head=head)
+    except OSError as error:
+        raise AuditFileInvalid(str(file), f"打不开（{error.strerror}）") from error
+    except UnicodeDecodeError as error:
+        raise AuditFileInvalid(str(file), "不是 UTF-8 文本") from error
+    except Unreadable as error:
+        raise AuditFileInvalid(str(file), str(error)) from error
