@@ -120,12 +120,12 @@ def _read(place: int, text: str) -> dict[str, Any]:
     """One line, of a known kind, with exactly the fields of its kind."""
     text = text.removesuffix("\n")
     try:
-        said: dict[str, Any] = json.loads(text)
+        said: Any = json.loads(text)
         plain = isinstance(said, dict) and chain.text_of(said) == text
         text.encode()
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"第 {place} 行读不出：不是 JSON") from error
-    if not plain:
+    if not isinstance(said, dict) or not plain:
         raise Unreadable(f"第 {place} 行不是规范的写法，同一内容只能有一种写法")
     fields = _SAYS.get(str(said.get("kind")))
     if fields is None or fields.keys() != said.keys():
