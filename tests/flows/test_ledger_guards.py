@@ -87,7 +87,7 @@ def raw_account(values: str) -> str:
         "TRUNCATE ledger_transfer",
         "UPDATE ledger_audit_row SET reason = ''",
         "DELETE FROM ledger_audit_row",
-        "TRUNCATE ledger_audit_row",
+        "TRUNCATE ledger_audit_row CASCADE",
         "DELETE FROM ledger_account",
         "DELETE FROM ledger_account WHERE code = 'nobody'",
         "TRUNCATE ledger_account CASCADE",

@@ -53,3 +53,47 @@ class TransferKeyReused(DomainError):
             f"转账编号 {self.key} 已经用于另一笔内容不同的转账，本次一笔也没有记账。"
             "请核对原转账；如需更正，请另记一笔冲正，不能改写原记录。"
         )
+
+
+@dataclass(eq=False)
+class SealKeyInvalid(DomainError):
+    """封存密钥不能用: it never repeats the key."""
+
+    code: ClassVar[str] = "ledger.seal_key_invalid"
+    file: str
+    problem: str
+
+    def explain(self) -> str:
+        return (
+            f"封存密钥文件 {self.file} 不能用：{self.problem}。"
+            "请核对 JINSUAN_SEAL_KEY；jinsuan audit key 会生成一把可用的密钥。"
+        )
+
+
+@dataclass(eq=False)
+class SealKeyExists(DomainError):
+    """封存密钥已存在: a new key never overwrites an old one."""
+
+    code: ClassVar[str] = "ledger.seal_key_exists"
+    file: str
+
+    def explain(self) -> str:
+        return (
+            f"{self.file} 已经存在，没有生成新密钥：覆盖之后，谁也不能再用旧密钥签名。"
+            "如要换钥，请先把旧文件移走保管，旧公钥继续交给审计。"
+        )
+
+
+@dataclass(eq=False)
+class AuditFileInvalid(DomainError):
+    """审计导出读不出."""
+
+    code: ClassVar[str] = "ledger.audit_file_invalid"
+    file: str
+    problem: str
+
+    def explain(self) -> str:
+        return (
+            f"{self.file} 不能核验：{self.problem}。"
+            "请核对文件是 jinsuan audit export 的完整输出，没有经过编辑或转码。"
+        )

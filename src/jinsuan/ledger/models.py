@@ -1,5 +1,6 @@
-"""Three tables. A transfer moves one positive amount from one account to another, so every
-transfer balances by construction and nothing has to add up legs. The audit book stands beside it.
+"""Five tables. A transfer moves one positive amount from one account to another, so every
+transfer balances by construction and nothing has to add up legs. The audit book stands beside it,
+and the seal over that.
 
 Triggers refuse what these constraints cannot: changing a transfer or an audit row, deleting an
 account, or making its totals shrink (migration 0002).
@@ -139,3 +140,47 @@ class AuditRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.subject}"
+
+
+class Block(models.Model):
+    """封存区块: some audit rows under one Merkle root, chained to the block before (see chain.py)."""
+
+    number = models.BigIntegerField(primary_key=True)  # 1, 2, 3 … without a gap
+    previous = models.BinaryField(max_length=32)
+    root = models.BinaryField(max_length=32)
+    rows = models.IntegerField()
+    algorithm = models.CharField(max_length=20)
+    head = models.BinaryField(max_length=32)
+    key = models.CharField(max_length=40, blank=True)  # whose signature; empty: nobody signed
+    signature = models.BinaryField(max_length=128)
+    sealed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "ledger_block"
+        constraints = [
+            models.UniqueConstraint(name="block_follows_one", fields=["previous"]),
+            models.CheckConstraint(name="block_is_numbered", condition=Q(number__gt=0)),
+            models.CheckConstraint(name="block_has_rows", condition=Q(rows__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number}"
+
+
+class SealedRow(models.Model):
+    """封存记录: where one audit row stands in the chain. Readers follow `position`, never row ids."""
+
+    position = models.BigIntegerField(primary_key=True)  # 1, 2, 3 … through all blocks
+    row = models.OneToOneField(AuditRow, models.PROTECT, related_name="+")
+    block = models.ForeignKey(Block, models.PROTECT, related_name="+", db_index=False)
+    leaf = models.BinaryField(max_length=32)
+
+    class Meta:
+        db_table = "ledger_sealed_row"
+        constraints = [
+            models.CheckConstraint(name="sealed_row_is_numbered", condition=Q(position__gt=0)),
+        ]
+        indexes = [models.Index(name="sealed_row_by_block", fields=["block", "position"])]
+
+    def __str__(self) -> str:
+        return f"{self.position}"

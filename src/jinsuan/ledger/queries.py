@@ -17,7 +17,7 @@ from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Ref, Role
 from jinsuan.ledger.accounts import Kind
 from jinsuan.ledger.check import BookCheck, check_book
-from jinsuan.ledger.models import Account, AuditRow, Transfer
+from jinsuan.ledger.models import Account, AuditRow, Block, SealedRow, Transfer
 from jinsuan.ledger.reasons import Reason
 from jinsuan.ledger.statements import read
 
@@ -25,6 +25,8 @@ __all__ = [
     "AuditView",
     "Balance",
     "BookCheck",
+    "SealStatus",
+    "SealedView",
     "StatementLine",
     "TransferView",
     "audit_of",
@@ -33,6 +35,8 @@ __all__ = [
     "balances_of_kind",
     "check_book",
     "links",
+    "seal_status",
+    "sealed_since",
     "statement",
     "transfer",
     "transfers_caused_by",
@@ -305,6 +309,55 @@ def _audit_view(row: AuditRow) -> AuditView:
         after=detail.get("after"),
         before_digest=bytes(row.before_digest or b"").hex(),
         after_digest=bytes(row.after_digest or b"").hex(),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedView:
+    """One line of the audit book with its place in the chain."""
+
+    position: int
+    block: int
+    row: AuditView
+
+
+def sealed_since(position: int, *, limit: int = 500) -> list[SealedView]:
+    """The sealed lines after a position, in order (0 for the first).
+
+    A reader that remembers the last position it has dealt with misses nothing and sees nothing
+    twice; ids of rows would not do, because a lower one may commit later.
+    """
+    assert position >= 0 and limit > 0, (position, limit)
+    rows = SealedRow.objects.filter(position__gt=position).select_related("row")
+    return [
+        SealedView(position=one.position, block=one.block_id, row=_audit_view(one.row))
+        for one in rows.order_by("position")[:limit]
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealStatus:
+    """How far the seal has come. `head` is what an auditor writes down; empty before the first."""
+
+    blocks: int
+    rows: int
+    waiting: int
+    head: str
+    key: str
+    sealed_at: datetime | None
+
+
+def seal_status() -> SealStatus:
+    """How many blocks and rows are sealed, how many rows wait, and the last head."""
+    last = Block.objects.order_by("-number").first()
+    rows = SealedRow.objects.order_by("-position").values_list("position", flat=True).first() or 0
+    return SealStatus(
+        blocks=last.number if last else 0,
+        rows=rows,
+        waiting=AuditRow.objects.count() - SealedRow.objects.count(),
+        head=bytes(last.head).hex() if last else "",
+        key=last.key if last else "",
+        sealed_at=last.sealed_at if last else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""`jinsuan book`, `jinsuan audit`, `jinsuan trace`: look into the book from the machine it is on."""
+"""`jinsuan book`, `jinsuan trace`: look into the book from the machine it is on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Actor, Ref
 
 app = typer.Typer(help="账簿：核对、查余额、查流水。", no_args_is_help=True)
-audit = typer.Typer(help="留痕：谁在何时做了什么。", no_args_is_help=True)
 LOCAL = Actor.system("cli")
 
 
@@ -116,24 +115,3 @@ def trace(
             typer.echo(f"  {step.number} {step.title}")
             for label, words in step.facts:
                 typer.echo(f"      {label}：{words}")
-
-
-@audit.command("of")
-def audit_of(
-    ref: Annotated[str, typer.Argument(help="任何编号，如 job_…、voucher_…")], json: AsJson = False
-) -> None:
-    """一个对象的全部留痕，先发生的在前。"""
-    from jinsuan.entrypoints.site.boot import boot
-
-    boot()
-    from jinsuan.ledger.queries import audit_of as read_audit
-
-    rows = read_audit(read_ref(ref))
-    if json:
-        as_json([{"at": r.at, "action": r.action, "via": r.via, "reason": r.reason} for r in rows])
-        return
-    table(
-        f"留痕 {ref}",
-        ["时间", "动作", "人", "途径", "事由"],
-        [(r.at, r.action, r.person, r.via, r.reason) for r in rows],
-    )

@@ -60,6 +60,14 @@ def vouchers(timestamp: int) -> int:
 
 
 @app.periodic(cron="* * * * * */10")
+@app.task(name="seal", queueing_lock="seal")
+def seal(timestamp: int) -> int:
+    """Every ten seconds: audit rows that have no place in the chain yet."""
+    del timestamp
+    return _run(ticks.seal)
+
+
+@app.periodic(cron="* * * * * */10")
 @app.task(name="reap", queueing_lock="reap")
 async def reap(timestamp: int) -> int:
     """Every ten seconds: tasks of workers that fell silent."""
@@ -74,4 +82,4 @@ async def reap(timestamp: int) -> int:
     return len(stalled)
 
 
-TIMERS = frozenset({"turn", "watch", "reap", "sweep", "vouchers"})
+TIMERS = frozenset({"turn", "watch", "reap", "sweep", "vouchers", "seal"})

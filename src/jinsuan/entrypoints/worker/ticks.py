@@ -15,8 +15,10 @@ from django.db import InterfaceError, OperationalError, connection
 
 from jinsuan.dispatch import actions as dispatch
 from jinsuan.entrypoints.api import once
+from jinsuan.entrypoints.seal_keys import signer
 from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.ref import Actor
+from jinsuan.ledger.seal import seal_all
 from jinsuan.vouchers.actions import expire_due, sweep_ended
 
 log = structlog.get_logger(__name__)
@@ -87,3 +89,19 @@ def vouchers(now: Clock) -> int:
     """End vouchers whose last day is over, and take back what ended ones still have."""
     ended = tried(lambda: expire_due(actor=VOUCHERS, now=now()), "expire")
     return ended + tried(lambda: sweep_ended(actor=VOUCHERS, now=now()).fen, "take_back")
+
+
+def seal(now: Clock) -> int:
+    """Seal audit rows into blocks. Without a key they are chained but unsigned, and the log says so.
+
+    A key that cannot be used seals nothing: it will be mended, and an unsigned block stays.
+    """
+
+    def act() -> int:
+        key = signer()
+        rows = seal_all(signer=key, now=now())
+        if rows and key is None:
+            log.warning("seal.unsigned", rows=rows)
+        return rows
+
+    return tried(act, "seal")

@@ -1,0 +1,102 @@
+"""How audit rows are hashed into a Merkle tree and blocks into a chain. Pure; the format of the seal.
+
+A leaf is the hash of 0x00 and the canonical text of the whole row, an inner node that of 0x01 and
+its two children, split as in RFC 6962, so that no two lists of rows have the same root. A head
+covers everything that its block says, the head before it included.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+ALGORITHM = "sha256"
+NOTHING_BEFORE = bytes(32)
+"""What the first block names as the head before it."""
+SIGNED_AS = b"jinsuan audit head 1\n"
+"""In front of every head that is signed: a signature of ours is good for nothing else."""
+
+
+def text_of(value: Mapping[str, object]) -> str:
+    """The one text of a value read from JSON. Unlike `digest.canonical` it takes what it finds."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def leaf(row: Mapping[str, object]) -> bytes:
+    """The hash of one whole row."""
+    return sha256(b"\x00" + text_of(row).encode()).digest()
+
+
+def node(left: bytes, right: bytes) -> bytes:
+    """The hash of two children."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+def root(leaves: Sequence[bytes]) -> bytes:
+    """The Merkle root of at least one leaf."""
+    assert leaves, "a block without rows is never sealed"
+    if len(leaves) == 1:
+        return leaves[0]
+    cut = _cut(len(leaves))
+    return node(root(leaves[:cut]), root(leaves[cut:]))
+
+
+def _cut(count: int) -> int:
+    """The largest power of two below the count."""
+    return 1 << (count - 1).bit_length() - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a proof: the hash beside ours, and whether it stands on the left."""
+
+    beside: bytes
+    on_left: bool
+
+
+def proof(leaves: Sequence[bytes], index: int) -> tuple[Step, ...]:
+    """What leads from one leaf to the root, without showing any other row."""
+    assert 0 <= index < len(leaves), index
+    if len(leaves) == 1:
+        return ()
+    cut = _cut(len(leaves))
+    if index < cut:
+        return (*proof(leaves[:cut], index), Step(root(leaves[cut:]), on_left=False))
+    return (*proof(leaves[cut:], index - cut), Step(root(leaves[:cut]), on_left=True))
+
+
+def root_by_proof(of: bytes, steps: Sequence[Step]) -> bytes:
+    """The root that a leaf and its proof lead to."""
+    for step in steps:
+        of = node(step.beside, of) if step.on_left else node(of, step.beside)
+    return of
+
+
+def head(
+    *,
+    number: int,
+    previous: bytes,
+    merkle_root: bytes,
+    rows: int,
+    algorithm: str,
+    key: str,
+    sealed_at: str,
+) -> bytes:
+    """The hash of what a block says.
+
+    Args:
+        key: the id of the key that signs it, empty when nobody does; in the head, so that a
+            signature cannot be taken away or replaced by another key's.
+    """
+    said = {
+        "number": number,
+        "previous": previous.hex(),
+        "root": merkle_root.hex(),
+        "rows": rows,
+        "algorithm": algorithm,
+        "key": key,
+        "sealed_at": sealed_at,
+    }
+    return sha256(text_of(said).encode()).digest()

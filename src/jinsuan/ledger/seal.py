@@ -1,0 +1,160 @@
+"""The sealer (封存): turns audit rows into blocks, and reads the blocks out again.
+
+One sealer at a time, off the hot path: whoever writes audit rows neither waits for it nor knows
+of it. It takes the rows that have no place in the chain yet and gives them theirs. Never "ids above
+the last one": a transaction that began earlier may commit a lower id later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection, transaction
+
+from jinsuan.ledger import chain
+from jinsuan.ledger.models import Block, SealedRow
+from jinsuan.ledger.signing import Signer
+from jinsuan.ledger.verify import FORMAT
+
+MAX_ROWS = 10_000
+"""In one block: what one transaction reads into memory."""
+SEAL_LOCK = 0x6A73_7365_616C
+"""PostgreSQL's advisory lock of who seals; it ends with the transaction."""
+
+# Times, ids and digests as text, so that a row reads the same here and on any other machine.
+_COLUMNS = """
+    a.id, to_char(a.recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+    a.person::text, a.organisation::text, a.role, a.via, a.action, a.subject, a.reason,
+    encode(a.before_digest, 'hex'), encode(a.after_digest, 'hex'), a.detail::text
+"""
+_NAMES = (
+    *("id", "recorded_at", "person", "organisation", "role", "via", "action", "subject"),
+    *("reason", "before_digest", "after_digest", "detail"),
+)
+_WAITING = f"""
+    SELECT {_COLUMNS} FROM ledger_audit_row a
+    WHERE NOT EXISTS (SELECT FROM ledger_sealed_row s WHERE s.row_id = a.id)
+    ORDER BY a.id LIMIT %s
+"""  # noqa: S608
+_OF_BLOCK = f"""
+    SELECT s.position, s.leaf, {_COLUMNS}
+    FROM ledger_sealed_row s JOIN ledger_audit_row a ON a.id = s.row_id
+    WHERE s.block_id = %s ORDER BY s.position
+"""  # noqa: S608
+_PLACE = """
+    INSERT INTO ledger_sealed_row (position, row_id, block_id, leaf)
+    SELECT n.position, n.row_id, %s, n.leaf
+    FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[]) AS n(position, row_id, leaf)
+"""
+
+
+def seal_all(*, signer: Signer | None, now: datetime, most: int = MAX_ROWS) -> int:
+    """Seal until nothing waits; returns how many rows got their place. Each block is committed."""
+    sealed = 0
+    while rows := seal_block(signer=signer, now=now, most=most):
+        sealed += rows
+        if rows < most:
+            break
+    return sealed
+
+
+@transaction.atomic
+def seal_block(*, signer: Signer | None, now: datetime, most: int = MAX_ROWS) -> int:
+    """Seal at most so many waiting rows as one block; returns how many, 0 when none wait."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SEAL_LOCK])
+        # A new statement, so a new snapshot: what the sealer before us placed is visible.
+        cursor.execute(_WAITING, [most])
+        rows = [_row(values) for values in cursor.fetchall()]
+        if not rows:
+            return 0
+        leaves = [chain.leaf(row) for row in rows]
+        block = _next_block(leaves, signer, now)
+        last = SealedRow.objects.order_by("-position").values_list("position", flat=True).first()
+        first = (last or 0) + 1
+        positions = list(range(first, first + len(rows)))
+        block.save(force_insert=True)
+        cursor.execute(_PLACE, [block.number, positions, [row["id"] for row in rows], leaves])
+    return len(rows)
+
+
+def _next_block(leaves: list[bytes], signer: Signer | None, now: datetime) -> Block:
+    last = Block.objects.order_by("-number").first()
+    number = last.number + 1 if last else 1
+    previous = bytes(last.head) if last else chain.NOTHING_BEFORE
+    merkle_root, key = chain.root(leaves), signer.key_id if signer else ""
+    head = chain.head(
+        number=number,
+        previous=previous,
+        merkle_root=merkle_root,
+        rows=len(leaves),
+        algorithm=chain.ALGORITHM,
+        key=key,
+        sealed_at=_moment(now),
+    )
+    return Block(
+        number=number,
+        previous=previous,
+        root=merkle_root,
+        rows=len(leaves),
+        algorithm=chain.ALGORITHM,
+        head=head,
+        key=key,
+        signature=signer.sign(head) if signer else b"",
+        sealed_at=now,
+    )
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _row(values: Iterable[Any]) -> dict[str, Any]:
+    """The whole row as it is hashed. `detail` stays the text that PostgreSQL shows, which is one
+    for one value: read as numbers, 1.0 and 1.00 would be the same, and no detail like a null.
+    """
+    return dict(zip(_NAMES, values, strict=True))
+
+
+def export_lines() -> Iterator[str]:
+    """The sealed book as lines of JSON, one block in memory at a time.
+
+    Blocks never change, so a sealer at work does no harm; what it adds later is in the next export.
+    """
+    yield chain.text_of({"kind": "export", "format": FORMAT}) + "\n"
+    blocks = rows = 0
+    head = chain.NOTHING_BEFORE
+    for block in Block.objects.order_by("number").iterator(chunk_size=500):
+        yield chain.text_of(_block_line(block)) + "\n"
+        blocks, head = blocks + 1, bytes(block.head)
+        for position, leaf, row in _rows_of(block.number):
+            rows += 1
+            said = {"kind": "row", "block": block.number, "position": position}
+            yield chain.text_of(said | {"leaf": leaf.hex(), "row": row}) + "\n"
+    said = {"kind": "end", "blocks": blocks, "rows": rows, "head": head.hex()}
+    yield chain.text_of(said) + "\n"
+
+
+def _block_line(block: Block) -> dict[str, Any]:
+    return {
+        "kind": "block",
+        "number": block.number,
+        "previous": bytes(block.previous).hex(),
+        "root": bytes(block.root).hex(),
+        "rows": block.rows,
+        "algorithm": block.algorithm,
+        "key": block.key,
+        "sealed_at": _moment(block.sealed_at),
+        "head": bytes(block.head).hex(),
+        "signature": bytes(block.signature).hex(),
+    }
+
+
+def _rows_of(number: int) -> list[tuple[int, bytes, dict[str, Any]]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_OF_BLOCK, [number])
+        return [
+            (position, bytes(leaf), _row(values)) for position, leaf, *values in cursor.fetchall()
+        ]
