@@ -224,7 +224,6 @@ class Row:
     rule: str
     title: str
     article: str
-    anchor: str
     mode: str
     eligible: tuple[int, int]
     needs: tuple[int, int]
@@ -283,7 +282,6 @@ def rows(found: Comparison) -> list[Row]:
                 rule=rule.id,
                 title=rule.title,
                 article=rule.article,
-                anchor=rule.article.strip("（）、"),
                 mode=rule.mode.label,
                 eligible=(first.counts[Outcome.ELIGIBLE], second.counts[Outcome.ELIGIBLE]),
                 needs=(first.counts[Outcome.NEEDS], second.counts[Outcome.NEEDS]),

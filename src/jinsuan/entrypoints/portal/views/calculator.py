@@ -163,14 +163,17 @@ def read_answers(pack: Pack, form: QueryDict) -> Answers:
     again: dict[str, tuple[str, str]] = {}
     for name, fact in pack.facts.items():
         text = str(form.get(f"f.{name}", "")).strip()
+        now = f"now.{name}" in form
         if form.get("redo") == name:
             again[name] = ("", "")
             texts[name] = text[:MOST_TYPED]
+        elif not text and now and "redo" in form:
+            continue  # on the screen, but another button was pressed
+        elif now and "skip" in form:
+            skipped.append(name)
         elif f"f.{name}" not in form:
             continue
-        elif not text and "redo" in form and f"now.{name}" in form:
-            continue  # on the screen, but another button was pressed
-        elif not text or ("skip" in form and f"now.{name}" in form):
+        elif not text:
             skipped.append(name)
         else:
             texts[name] = text[:MOST_TYPED]

@@ -101,8 +101,8 @@ def article_address(number: str, label: str) -> str:
 
 
 def anchor(label: str) -> str:
-    """An article's permalink on its document's page: 九."""
-    return label.strip("（）、")
+    """An article's permalink on its document's page: （九） is 九, and 五、 is 第五部分."""
+    return f"第{label.rstrip('、')}部分" if label.endswith("、") else label.strip("（）")
 
 
 @require_safe
