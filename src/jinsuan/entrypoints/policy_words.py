@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
@@ -69,40 +68,6 @@ def value_words(value: Value, param: Param) -> str:
         options=param.options,
     )
     return show(value.number, fact) + unit
-
-
-_SIGNS = {">=": "≥", "<=": "≤", "!=": "≠", "==": "=", "*": "×"}
-_WORDS = {
-    "and": "且",
-    "or": "或",
-    "not": "没有",
-    "min": "较小者",
-    "max": "较大者",
-    "share": "按比例",
-    "pick": "分情况",
-    "sum": "合计",
-    "days_between": "相隔天数",
-    "add_years": "加年数",
-    "in": "属于",
-}
-
-
-def formula(text: str, pack: Pack) -> str:
-    """An expression with labels for facts and values for numbers; for reading, never for running."""
-
-    def word(match: re.Match[str]) -> str:
-        name = match[0]
-        if name in _SIGNS:
-            return _SIGNS[name]
-        if param := pack.params.get(name):
-            return value_words(param.values[0][1], param)
-        if fact := pack.facts.get(name):
-            return fact.label
-        if define := pack.defines.get(name):
-            return f"（{formula(define.text, pack)}）"
-        return _WORDS.get(name, name)
-
-    return re.sub(r"[a-z_][a-z0-9_]*|>=|<=|!=|==|\*", word, text)
 
 
 def fact_rows(pack: Pack) -> list[dict[str, Any]]:

@@ -49,8 +49,8 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         ("算力资源", "resources"),
         ("政策专区", "policies"),
     ),
-    Role.PROVINCIAL_OFFICER: WATCHING,
-    Role.AUDITOR: WATCHING,
+    Role.PROVINCIAL_OFFICER: (*WATCHING, ("政策沙盘", "sandbox")),
+    Role.AUDITOR: (*WATCHING, ("政策沙盘", "sandbox")),
     Role.PLATFORM_OPERATOR: (*WATCHING, ("系统管理", "admin")),
 }
 

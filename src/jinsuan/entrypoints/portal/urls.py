@@ -22,6 +22,7 @@ from jinsuan.entrypoints.portal.views import (
     people,
     policy,
     resources,
+    sandbox,
     trace,
     wallet,
 )
@@ -45,6 +46,7 @@ pages: list[URLPattern | URLResolver] = [
     path("政策", policy.policies, name="policies"),
     path("政策/<str:pack_id>", policy.policy, name="policy"),
     path("政策/<str:pack_id>/计算器", calculator.calculator, name="calculator"),
+    path("政策沙盘", sandbox.sandbox, name="sandbox"),
     path("转账/<str:transfer_id>", trace.trace, name="trace"),
     path("身份", people.acting, name="acting"),
     path("显示", display, name="display"),

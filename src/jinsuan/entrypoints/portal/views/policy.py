@@ -6,16 +6,18 @@ from dataclasses import dataclass
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from jinsuan.entrypoints import clock
-from jinsuan.entrypoints.policy_words import formula, value_words
+from jinsuan.entrypoints.policy_formula import formula, grouped, number
 from jinsuan.entrypoints.portal.show import Chip
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.period import beijing_date
 from jinsuan.policy.errors import PackNotFound
 from jinsuan.policy.library import known, load_pack
 from jinsuan.policy.pack import Article, Case, Interpretation, Mode, Pack, Rule
+from jinsuan.policy.values import Unreadable, read_plain, show
 
 CHIPS = {
     Mode.FIXED: Chip("按标准给", "run", "check"),
@@ -33,6 +35,12 @@ SCOPES = {
     "enterprise_year": "每户企业每年",
     "applicant_year": "每个申领主体每年",
 }
+SHARINGS = {
+    "first_come": "先到先得",
+    "ranked": "按排名给",
+    "pro_rata": "不够时按比例分",
+    "": "不够时的分法没有写",
+}
 FREQUENCIES = {"once": "一次性", "yearly": "每年", "project": "每个项目一次"}
 
 
@@ -43,7 +51,7 @@ class RuleView:
     rule: Rule
     chip: Chip
     scope: str
-    frequency: str
+    limits: tuple[tuple[str, str], ...]
     conditions: tuple[tuple[str, str], ...]
     amount: str
     cases: tuple[CaseView, ...]
@@ -80,6 +88,21 @@ def open_pack(name: str) -> Pack:
         return load_pack(name if name in known() else "")
     except PackNotFound:
         raise NotFound("政策文件", name[:60]) from None
+
+
+def article_address(number: str, label: str) -> str:
+    """Where an article of a document stands, by the document's number; empty when it is no known one."""
+    for name in known():
+        pack = load_pack(name)
+        article = pack.article(label) if pack.number == number else None
+        if article is not None:
+            return f"{reverse('portal:policy', args=[pack.id])}#{anchor(article.label)}"
+    return ""
+
+
+def anchor(label: str) -> str:
+    """An article's permalink on its document's page: （九） is 九, and 五、 is 第五部分."""
+    return f"第{label.rstrip('、')}部分" if label.endswith("、") else label.strip("（）")
 
 
 @require_safe
@@ -119,13 +142,13 @@ def article_view(pack: Pack, article: Article) -> ArticleView:
     rules = pack.rules_of(article.label)
     return ArticleView(
         article=article,
-        anchor=article.label.strip("（）、"),
+        anchor=anchor(article.label),
         rules=tuple(_rule(pack, rule) for rule in rules if rule.mode is not Mode.NO_EFFECT),
         silent=tuple(rule for rule in rules if rule.mode is Mode.NO_EFFECT),
         params=tuple(
             (
                 param.label,
-                value_words(value, param),
+                number(param, value),
                 f"{since:%Y-%m-%d} 起",
                 param.ours or f"条文“{param.printed}”",
             )
@@ -141,8 +164,23 @@ def _rule(pack: Pack, rule: Rule) -> RuleView:
     return RuleView(
         rule=rule,
         chip=CHIPS[rule.mode],
-        scope=SCOPES.get(rule.scope, ""),
-        frequency=FREQUENCIES.get(rule.frequency, ""),
+        scope="，".join(
+            words
+            for words in (
+                SCOPES.get(rule.scope, ""),
+                FREQUENCIES.get(rule.frequency, ""),
+                rule.track,
+            )
+            if words
+        ),
+        limits=tuple(
+            (word, f"{pack.params[name].label} {number(pack.params[name])}{more}")
+            for word, name, more in (
+                ("总盘子", rule.pool, f"，{SHARINGS.get(rule.sharing, '')}"),
+                ("名额", rule.quota, ""),
+            )
+            if name
+        ),
         conditions=tuple((c.label, formula(c.test.text, pack)) for c in rule.when),
         amount="" if rule.amount is None else formula(rule.amount.text, pack),
         cases=tuple(_case(pack, case) for case in pack.cases if case.rule == rule.id),
@@ -151,9 +189,25 @@ def _rule(pack: Pack, rule: Rule) -> RuleView:
 
 def _case(pack: Pack, case: Case) -> CaseView:
     facts = tuple(
-        (pack.facts[name].label if name in pack.facts else name, text)
+        (_label(pack, name), _typed(pack, name, text))
         for name, text in case.facts
         if pack.base.get(name) != text
     )
     words = {"-": "不符合", "needs": "待核实", "yes": "符合"}
-    return CaseView(facts, words.get(case.expected, f"{case.expected} 元"), case.why)
+    expected = words.get(case.expected) or f"{grouped(case.expected)} 元"
+    return CaseView(facts, expected, case.why)
+
+
+def _label(pack: Pack, name: str) -> str:
+    return pack.facts[name].label if name in pack.facts else name
+
+
+def _typed(pack: Pack, name: str, text: str) -> str:
+    """A case's fact in words; what the pack writes stays where it is no single value."""
+    fact = pack.facts.get(name)
+    if fact is None:
+        return text
+    try:
+        return "不知道" if text == "?" else show(read_plain(text, fact), fact)
+    except Unreadable:
+        return text

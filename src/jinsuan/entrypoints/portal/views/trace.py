@@ -10,11 +10,12 @@ from django.views.decorators.http import require_safe
 from jinsuan.dispatch.queries import access_job
 from jinsuan.entrypoints.portal.acting import actor_of, signed_in
 from jinsuan.entrypoints.portal.show import pieces
+from jinsuan.entrypoints.portal.views.policy import article_address
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Ref
 from jinsuan.ledger import accounts, queries as ledger
 from jinsuan.metering.queries import charge_view
-from jinsuan.trace.queries import path
+from jinsuan.trace.queries import Step, path
 
 
 @require_safe
@@ -30,7 +31,7 @@ def trace(request: HttpRequest, transfer_id: str) -> HttpResponse:
     moved = ledger.transfer(found.ref)
     job = access_job(actor, charge_view(moved.cause).job)
     page = {
-        "steps": [(step, [_words(*fact) for fact in step.facts]) for step in found.steps],
+        "steps": [(step, _facts(step)) for step in found.steps],
         "moved": moved,
         "payer": _account(moved.debit),
         "receiver": _account(moved.credit),
@@ -52,6 +53,13 @@ ACTS = {
     "attempt.end": "尝试结束",
 }
 """What the audit book's acts are called on this page."""
+
+
+def _facts(step: Step) -> list[tuple[str, str, str]]:
+    """A step's facts as label, words, and where the words lead: the article leads to its document."""
+    plain = dict(step.facts)
+    basis = article_address(plain.get("文件", ""), plain.get("条款", ""))
+    return [(*_words(*fact), basis if fact[0] == "条款" else "") for fact in step.facts]
 
 
 def _words(label: str, words: str) -> tuple[str, str]:

@@ -90,3 +90,9 @@ document.addEventListener("DOMContentLoaded", () => {
   const log = document.getElementById("log");
   if (log) log.scrollTop = log.scrollHeight;
 });
+
+// A page that is worth printing offers it; without this file the browser's own menu does it.
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
