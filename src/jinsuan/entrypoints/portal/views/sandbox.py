@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.core.validators import BaseValidator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -50,7 +51,7 @@ class PeopleForm(forms.Form):
             words = f"写 {low} 至 {high:,} 的整数，例如 {example}"
             field.error_messages = dict.fromkeys(("required", "invalid"), words)
             for check in field.validators:
-                if hasattr(check, "limit_value"):
+                if isinstance(check, BaseValidator):
                     check.message = words
 
 
