@@ -12,6 +12,8 @@ from tests.browser.conftest import NARROW, WIDE, Open
 
 pytestmark = pytest.mark.browser
 
+TALLEST = 2600
+"""A picture shows the beginning of a longer page."""
 SHOTS = Path(__file__).parents[2] / "docs" / "images"
 # What it is called, who looks, where: {name} stands for a job, {capture} for a transfer.
 PAGES: tuple[tuple[str, str | None, str], ...] = (
@@ -45,13 +47,20 @@ PAGES: tuple[tuple[str, str | None, str], ...] = (
     ("desk-centre", "operator", "/中心/D01"),
     ("desk-silent", "operator", "/中心/D04"),
     ("jobs-all", "officer", "/作业"),
+    (
+        "sandbox",
+        "officer",
+        "/政策沙盘?rows=2000&p.m09_rate=25%25&p.m09_pool=80,000,000.00&p.m14_rate=2%25",
+    ),
+    ("sandbox-wrong", "auditor", "/政策沙盘?rows=0&p.m09_rate=两成"),
 )
 TWICE = ("home", "job", "order", "wallet")
 """Pages that are also looked at dark and in elder mode."""
 SHOWN = {
     *("home-1440", "home-390", "home-1440-dark", "resources-1440", "order-1440", "order-390"),
     *("job-1440", "job-390", "wallet-1440", "wallet-390", "trace-1440", "refusal-1440"),
-    *("desk-1440", "desk-centre-1440", "job-390-elder", "login-1440"),
+    *("policy-1440", "calculator-question-1440", "calculator-result-1440"),
+    *("sandbox-1440", "desk-1440", "desk-centre-1440", "job-390-elder", "login-1440"),
 }
 """Pictures that stand in docs/reference/pages.md; JINSUAN_SHOTS=1 makes them anew."""
 
@@ -89,7 +98,7 @@ def look(page: Any, called: str, width: int, mode: str = "") -> list[str]:
     wrong = [f"{name} overflows: {what}" for what in overflow(page)]
     wrong += [f"{name} {what}" for what in findings(page)]
     # As high as the page, so that what sticks to the window's edge is where it belongs.
-    height = page.evaluate("document.documentElement.scrollHeight")
+    height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
     page.set_viewport_size({"width": width, "height": height})
     picture = page.screenshot()
     assert len(picture) > 10_000, f"{name} is blank"

@@ -58,6 +58,7 @@ def every_page(world: Lively) -> list[Page]:
         Page("/政策", all_, public=True),
         Page("/政策/shanxi-2024-35", all_, public=True),
         Page("/政策/shanxi-2024-35/计算器", all_, public=True),
+        Page("/政策沙盘", {"officer", "auditor"}),
         Page("/作业", all_),
         Page("/身份", all_),
         Page("/作业/下单", TENANTS),

@@ -135,14 +135,22 @@ def change_words(law: Law, change: Change) -> str:
 
 def reason_words(law: Law, reason: Reason) -> str:
     """A condition with the numbers compared."""
-    numbers = "；".join(_compared(law, c) for c in reason.compared)
+    # What is one of a list says so in its label already; the pack's own keys are not for people.
+    numbers = "；".join(_compared(law, c) for c in reason.compared if not _of_a_list(c))
     return f"{reason.test.label}（{numbers}）" if numbers else reason.test.label
+
+
+def _of_a_list(compared: Compared) -> bool:
+    return "enum" in (compared.comparison.left.shown, compared.comparison.right.shown)
+
+
+SIGNS = {">=": "≥", "<=": "≤", "!=": "≠", "==": "="}
 
 
 def _compared(law: Law, compared: Compared) -> str:
     c = compared.comparison
     left, right = _side(law, c.left, compared.left), _side(law, c.right, compared.right)
-    return f"{left} {c.op} {right}"
+    return f"{left} {SIGNS.get(c.op, c.op)} {right}"
 
 
 def _side(law: Law, side: Side, value: int | None) -> str:

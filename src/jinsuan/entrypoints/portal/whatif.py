@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 
+from jinsuan.entrypoints.policy_formula import number
 from jinsuan.entrypoints.policy_words import value_words
 from jinsuan.kernel.money import Money
 from jinsuan.policy.compare import Comparison
@@ -133,7 +134,7 @@ def _knob(param: Param, value: Value, typed: str | None) -> Knob:
         problem = f"{error.what}，{error.mend}"
     return Knob(
         param=param,
-        law=value_words(value, param),
+        law=number(param, value),
         typed=text[:MOST_TYPED],
         unit=_unit(param),
         changed=not problem and now != value,
