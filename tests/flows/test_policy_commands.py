@@ -115,3 +115,11 @@ def test_packs_are_compared_by_their_articles_and_by_their_effect(
     assert (only["kind"], only["name"], only["field"]) == ("rule", "m13", "title")
     assert effect.returncode == 0, effect.stderr
     assert "多得 0 个" in effect.stdout
+
+
+def test_a_facts_file_that_is_not_there_is_explained_in_chinese(tmp_path: Path) -> None:
+    done = jinsuan("decide", PACK, "--facts", str(tmp_path / "无.json"), "--on", "2025-03-01")
+
+    assert done.returncode == 2
+    assert "没有文件 无.json" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -87,7 +87,7 @@ def _rows(title: str, rows: list[dict[str, Any]]) -> None:
 @app.command("decide")
 def decide_command(
     pack: PackName,
-    facts: Annotated[Path, typer.Option(help="事实文件（JSON）", exists=True, dir_okay=False)],
+    facts: Annotated[Path, typer.Option(help="事实文件（JSON）")],
     on: OnDate,
     json: AsJson = False,
 ) -> None:
@@ -98,6 +98,9 @@ def decide_command(
     from jinsuan.policy.library import law_on
 
     law = law_on(pack, read_date(on))
+    if not facts.is_file():
+        mend = "核对路径；用 jinsuan policy facts 查看要写哪些事实"
+        raise BadInput("事实文件", f"没有文件 {facts.name[:60]}", mend)
     with facts.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
     known = read_facts(data, law.pack, source=facts.name)
