@@ -1,4 +1,4 @@
-"""`./run bench [path] [get] [post]`: run the measurements and print what was run."""
+"""`./run bench [path] [get] [post] | policy … | mutants …`: run the measurements and print what was run."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ from benchmarks.targets import CPU_MS_PER_JOB, SHARE_OF_BARE
 
 
 def main() -> int:
+    if sys.argv[1:2] in (["policy"], ["mutants"]):
+        from benchmarks import policy, policy_mutants
+
+        other = {"policy": policy.main, "mutants": policy_mutants.main}[sys.argv.pop(1)]
+        return other()
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     parser.add_argument("which", nargs="*", help="path, get, post; all without any")
     parser.add_argument("--repeats", type=int, default=3, help="how often the whole path is run")

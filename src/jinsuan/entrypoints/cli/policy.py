@@ -90,6 +90,9 @@ def decide_command(
     facts: Annotated[Path, typer.Option(help="事实文件（JSON）")],
     on: OnDate,
     json: AsJson = False,
+    record: Annotated[
+        Path | None, typer.Option("--record", help="把判定记录写到这个文件，日后可以重算")
+    ] = None,
 ) -> None:
     """按规则包逐条试算。退出码：0 至少一条符合，1 没有符合的，2 输入有误。"""
     from jinsuan.entrypoints.policy_words import decision_lines, decision_value
@@ -105,6 +108,14 @@ def decide_command(
         data = file.read(MAX_BYTES + 1)
     known = read_facts(data, law.pack, source=facts.name)
     decided = decide(law, known)
+    if record is not None:
+        from jinsuan.policy.record import recorded
+
+        try:
+            record.write_text(recorded(decided, known), "utf-8")
+        except OSError as error:
+            problem = f"写不了 {record.name}（{error.strerror}）"
+            raise BadInput("--record", problem, "换一个路径") from None
     if json:
         as_json(decision_value(law, decided))
     else:
@@ -112,6 +123,25 @@ def decide_command(
             typer.echo(line)
     hit = any(d.outcome is Outcome.ELIGIBLE for d in decided.decisions)
     raise typer.Exit(0 if hit else 1)
+
+
+@app.command("replay")
+def replay_command(
+    record: Annotated[Path, typer.Argument(help="判定记录", exists=True, dir_okay=False)],
+    pack: Annotated[str, typer.Option("--pack", help="规则包；不写则按记录里的代号")] = "",
+) -> None:
+    """用同一摘要的规则包重算一份判定记录。退出码：0 一致，1 不一致，2 不能重算。"""
+    from jinsuan.policy.facts import MAX_BYTES
+    from jinsuan.policy.library import load_pack
+    from jinsuan.policy.record import read_record, replayed
+
+    with record.open("rb") as file:
+        found = read_record(file.read(MAX_BYTES + 1))
+    differences = replayed(found, load_pack(pack or str(found.get("pack"))))
+    typer.echo("✗ 与记录不一致" if differences else "✓ 与记录一致，一分不差")
+    for line in differences:
+        typer.echo(f"  {line}")
+    raise typer.Exit(1 if differences else 0)
 
 
 @app.command()
