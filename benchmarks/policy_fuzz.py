@@ -7,7 +7,10 @@ that Python and this project's packages on PYTHONPATH. Anything but a refusal is
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 from jinsuan.policy.grammar import SyntaxRefused, parse
 from jinsuan.policy.scalar import compiled
@@ -22,15 +25,11 @@ def one(data: bytes) -> None:
     except SyntaxRefused:
         return
     nothing = dict.fromkeys(FACTS)
-    try:
+    with suppress(SyntaxRefused):
         node, _ = checker().condition(syntax)
         compiled(node)(nothing)
-    except SyntaxRefused:
-        pass
-    try:
+    with suppress(SyntaxRefused):
         compiled(checker().amount(syntax))(nothing)
-    except SyntaxRefused:
-        pass
 
 
 def main() -> int:
@@ -38,7 +37,7 @@ def main() -> int:
     if find_spec("atheris") is None:
         print("skipped: atheris is not installed; the first lines of this file say how")
         return 0
-    import atheris  # type: ignore[import-not-found]
+    atheris: Any = import_module("atheris")
 
     atheris.instrument_all()
     atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-max_len=400"], one)

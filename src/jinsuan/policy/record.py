@@ -85,7 +85,9 @@ def replayed(record: Mapping[str, Any], pack: Pack) -> list[str]:
         )
     try:
         facts = {name: _known(pack, name, raw) for name, raw in record["facts"].items()}
-        days = {n: None if d is None else date.fromisoformat(d) for n, d in record["dates"].items()}
+        days: dict[str, Any] = {
+            n: None if d is None else date.fromisoformat(d) for n, d in record["dates"].items()
+        }
         dates = Dates(**days)
         before = dict(record["decisions"])
         now = _decisions(decide(bind(pack, dates.application), facts, dates))
