@@ -60,6 +60,7 @@ SHOWN = {
     *("home-1440", "home-390", "home-1440-dark", "resources-1440", "order-1440", "order-390"),
     *("job-1440", "job-390", "wallet-1440", "wallet-390", "trace-1440", "refusal-1440"),
     *("policy-1440", "calculator-question-1440", "calculator-result-1440"),
+    "calculator-result-390",
     *("sandbox-1440", "desk-1440", "desk-centre-1440", "job-390-elder", "login-1440"),
 }
 """Pictures that stand in docs/reference/pages.md; JINSUAN_SHOTS=1 makes them anew."""
