@@ -163,5 +163,6 @@ def test_a_folder_of_another_boot_has_no_living_jobs(bench: EmbeddedBench) -> No
     bench.reopen()
     ended = await_end(bench, "a")
     assert (ended.cause, ended.exit_code) == (EndCause.ENGINE_LOST, None)
-    assert output(bench, "a") == "begun\n"
+    # The shell may get as far as saying that its sleep was ended.
+    assert output(bench, "a").count("begun\n") == 1, "begun once, and never again"
     assert sum(sum(n.cards_free_milli) for n in free(bench).values()) == 4000
