@@ -149,7 +149,7 @@ LONG = "def long() -> None:\n" + "    pass\n" * 70
         (tidy.size, "x = 1\n" * 400, "x = 1\n" * 401),
         (tidy.size, LONG.replace("    pass\n", "", 2), LONG),
         (tidy.says_what_it_is, '"""Says."""\nx = 1\n', "x = 1\n"),
-        (tidy.names_no_place, "see docs/work/here and pipe/work", "cd /" + "work/main"),
+        (tidy.names_no_place, f"see docs{tidy.FOLDER}/here", f"cd {tidy.FOLDER}/here"),
         (tidy.names_no_place, "any mirror", "index " + tidy.HOSTS[0]),
         (tidy.lock_has_no_address, "httpx==1 \\\n    --hash=sha256:0", "a @ https://host/a.whl"),
         (tidy.lock_has_no_address, "httpx==1", "--index-url somewhere"),

@@ -40,7 +40,9 @@ HOSTS = [
         ("yarnpkg", ".com"),
     )
 ]
-WORKPLACE = re.compile(r"(?<![\w.\-/}])/" + r"work\b")
+FOLDER = "/{}".format("work")
+"""Where one machine keeps its checkouts."""
+WORKPLACE = re.compile(rf"(?<![\w.\-/}}]){FOLDER}\b")
 
 
 def size(source: str) -> Iterator[str]:

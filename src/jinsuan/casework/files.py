@@ -121,6 +121,7 @@ def _in_zip(data: bytes, name: str) -> str:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
+    # zipfile itself says NotImplementedError of an archive of a later version than it knows.
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise FileRefused(name, "文件损坏", "请重新导出后再传。") from error
     names = {member.filename for member in members}
