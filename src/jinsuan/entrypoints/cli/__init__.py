@@ -9,6 +9,7 @@ import typer
 
 from jinsuan.entrypoints.cli import agent, book, job, key, policy, registry, seal, server, token
 from jinsuan.entrypoints.cli.show import fail
+from jinsuan.entrypoints.cli.usage import run
 from jinsuan.entrypoints.database.commands import app as database
 from jinsuan.entrypoints.demo.command import demo
 from jinsuan.entrypoints.replay.command import replay
@@ -55,6 +56,6 @@ def main() -> None:
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
     )
     try:
-        app()
+        run(app)
     except DomainError as error:
         fail(error)
