@@ -12,6 +12,7 @@ from random import Random
 from jinsuan.kernel.ref import Role
 from jinsuan.kernel.uscc import check_character
 from jinsuan.metering.rating import CPU, MEMORY, card
+from jinsuan.registry.capacity import Machine
 
 SEED = 35
 """The document's number, so that everybody's demo is the same."""
@@ -60,17 +61,6 @@ class Person:
     name: str
     organisation: str
     role: Role
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """One node of an invented centre."""
-
-    name: str
-    model: str | None
-    cards: int
-    cpu_milli: int
-    memory_mib: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
