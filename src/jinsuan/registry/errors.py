@@ -172,6 +172,22 @@ class PersonalDataDamaged(DomainError):
 
 
 @dataclass(eq=False)
+class TwoStepUnreadable(DomainError):
+    """两步验证的密钥打不开. It never repeats the secret, sealed or not."""
+
+    code: ClassVar[str] = "registry.two_step_unreadable"
+    http_status: ClassVar[int] = 503
+    problem: str
+
+    def explain(self) -> str:
+        return (
+            f"两步验证的密钥打不开：{self.problem}。这一步没有通过，什么都没有改动。"
+            "请平台管理员把加密时用的密钥加回 JINSUAN_DATA_KEY 后重启；"
+            "全部换成新密钥加密（jinsuan key rotate）之后才能撤下旧的。"
+        )
+
+
+@dataclass(eq=False)
 class InventoryUnreadable(DomainError):
     """清单文件读不了: the file as a whole, not one of its rows."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-app = typer.Typer(help="数据密钥：个人信息加密用的密钥。", no_args_is_help=True)
+app = typer.Typer(help="数据密钥：个人信息和两步验证加密用的密钥。", no_args_is_help=True)
 
 
 @app.command()
@@ -17,7 +17,7 @@ def new() -> None:
 
 @app.command()
 def rotate() -> None:
-    """用 JINSUAN_DATA_KEY 里的第一把密钥重新加密全部个人信息。完成后可以撤下其余密钥；重复运行无害。"""
+    """用 JINSUAN_DATA_KEY 里的第一把密钥重新加密全部个人信息和两步验证的密钥。完成后可以撤下其余密钥；重复运行无害。"""
     from jinsuan.entrypoints.site.boot import boot
 
     boot()

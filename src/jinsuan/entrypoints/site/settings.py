@@ -138,6 +138,7 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_NOTIFICATIONS = False
 ACCOUNT_SESSION_REMEMBER = False
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+MFA_ADAPTER = "jinsuan.entrypoints.portal.accounts.TwoStep"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "晋算"
 # Failed log-ins are counted in the database, for all processes together; allauth counts per process.

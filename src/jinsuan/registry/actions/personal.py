@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
+from allauth.mfa.models import Authenticator
 from django.db import transaction
 
 from jinsuan.kernel.errors import BadInput, NotAllowed, NotFound
@@ -26,6 +27,7 @@ from jinsuan.registry.personal import (
     read_phone,
 )
 from jinsuan.registry.sealing import Keyring
+from jinsuan.registry.two_step import SECRETS, open_secret, seal_secret, stale_secret
 
 SHORTEST_REASON = 4
 LONGEST_REASON = 200
@@ -132,16 +134,19 @@ def reveal(
 def reseal(*, keys: Keyring, actor: Actor, now: datetime) -> int:
     """Seal everything anew that is not under the first key; returns how many values.
 
-    Afterwards the older keys may be taken away. Again is harmless.
+    Secrets of the two-step log-in too, also those that were kept before there was a key. Afterwards the older keys may be taken away. Again is harmless.
 
     Raises:
         NotAllowed: the actor is neither the platform nor its operator.
+        DataKeyMissing: no key is configured.
+        TwoStepUnreadable: a secret of the two-step log-in does not open; nothing was changed.
     """
     if actor.role not in (Role.SYSTEM, Role.PLATFORM_OPERATOR):
         raise NotAllowed("更换数据密钥", "平台运营")
     count = 0
     for field in Field:
         count += _reseal_field(field, keys)
+    count += _reseal_two_step(keys)
     note = Note(
         action="personal.reseal",
         subject=Ref("person", actor.person) if actor.person else Ref("platform", UUID(int=0)),
@@ -167,6 +172,23 @@ def _reseal_field(field: Field, keys: Keyring) -> int:
     columns = [column, "phone_index"] if field is Field.PHONE else [column]
     model.objects.bulk_update(changed, columns, batch_size=BATCH)  # type: ignore[arg-type]
     return len(changed)
+
+
+def _reseal_two_step(keys: Keyring) -> int:
+    count, changed = 0, []
+    # allauth locks the row too when it crosses a recovery code off, so neither loses the other's.
+    rows = Authenticator.objects.select_for_update(no_key=True).order_by("id")
+    for row in rows.iterator(BATCH):
+        stale = [
+            name for name in SECRETS if name in row.data and stale_secret(row.data[name], keys)
+        ]
+        for name in stale:
+            row.data[name] = seal_secret(open_secret(row.data[name], keys), keys)
+        if stale:
+            count += len(stale)
+            changed.append(row)
+    Authenticator.objects.bulk_update(changed, ["data"], batch_size=BATCH)
+    return count
 
 
 _COLUMNS = {
