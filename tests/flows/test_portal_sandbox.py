@@ -7,7 +7,8 @@ import re
 import pytest
 from django.test import Client
 
-from jinsuan.policy.library import load_pack
+from jinsuan.entrypoints.portal import whatif
+from jinsuan.policy.library import known, load_pack
 from tests.flows.conftest import NOW
 from tests.flows.lively import Lively
 from tests.flows.test_portal_law import words
@@ -73,6 +74,24 @@ def test_a_larger_pool_lasts_longer(world: Lively) -> None:
     assert "2025 年改后9,000,000,000.00" in pool
     assert re.search(r"2025 年改前[0-9.,]+2025-\d\d-\d\d", pool)
     assert re.search(r"2025 年改后[0-9.,]+够用", pool)
+
+
+def test_what_a_field_shows_is_what_it_reads() -> None:
+    """A bureau that types nothing new, or the very text it sees, changes nothing."""
+    for pack in map(load_pack, known()):
+        on = pack.last_day
+        shown = {
+            f"p.{knob.param.name}": knob.typed
+            for group in whatif.turn(pack, on, {}).groups
+            for knob in group.knobs
+        }
+        again = whatif.turn(pack, on, shown)
+        assert shown
+        assert (again.problems, again.changed) == ([], [])
+        # As the document writes it: every printed percentage is one here.
+        for param in pack.params.values():
+            if (param.printed or "").endswith("%") and f"p.{param.name}" in shown:
+                assert shown[f"p.{param.name}"] == param.printed
 
 
 @pytest.mark.parametrize(

@@ -167,8 +167,9 @@ def _plain(param: Param, value: Value) -> str:
             return f"{yuan:,}.{fen:02d}"
         case Base.COUNT:
             return f"{value.number:,}"
-        case _:
-            return value_words(value, param)
+        case _:  # as the document writes it, 30%; its unit, if it has one, stands beside the field
+            shown = number(param, value)
+            return shown if shown.endswith("%") else value_words(value, param)
 
 
 def _unit(param: Param) -> str:
