@@ -28,6 +28,12 @@ class Kind(StrEnum):
     PAYABLE = "payable"
     RECEIVABLE = "receivable"
     LAPSED = "lapsed"
+    QUOTA = "quota"
+    LIMIT = "limit"
+    DUE = "due"
+    PAID = "paid"
+    CLAWBACK = "clawback"
+    SUSPENSE = "suspense"
 
     @property
     def label(self) -> str:
@@ -50,10 +56,16 @@ _LABELS = {
     Kind.PAYABLE: "应付算力企业",
     Kind.RECEIVABLE: "应收欠款",
     Kind.LAPSED: "过期收回",
+    Kind.QUOTA: "上限总册",
+    Kind.LIMIT: "申报主体额度",
+    Kind.DUE: "待拨付",
+    Kind.PAID: "已兑付",
+    Kind.CLAWBACK: "应追缴",
+    Kind.SUSPENSE: "待查款项",
 }
-# The treasury's grant, the money lying at the bank and what a tenant owes are the other side of
-# what the book holds, so they are below zero by their nature.
-_OVERDRAWN = frozenset({Kind.BUDGET, Kind.BANK, Kind.RECEIVABLE})
+# The treasury's grant, the money lying at the bank, what a tenant owes and the caps of the law are
+# the other side of what the book holds, so they are below zero by their nature.
+_OVERDRAWN = frozenset({Kind.BUDGET, Kind.BANK, Kind.RECEIVABLE, Kind.QUOTA})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,11 +139,43 @@ def payable(org: Ref, source: str) -> str:
     return _code(Kind.PAYABLE, str(org), source)
 
 
-def receivable(org: Ref) -> str:
-    """应收欠款: what a tenant still owes after the escrow ran out."""
-    return _code(Kind.RECEIVABLE, str(org))
+def receivable(org: Ref, programme: str = "") -> str:
+    """应收欠款: what a tenant still owes after the escrow ran out; with a programme's name, what it
+    has to give back of vouchers.
+    """
+    return _code(Kind.RECEIVABLE, str(org), *([programme] if programme else []))
 
 
 def lapsed(code: str) -> str:
     """过期收回: what expired vouchers of one programme gave back."""
     return _code(Kind.LAPSED, code)
+
+
+def quota(programme: str) -> str:
+    """上限总册 of one programme: where the caps of its applicants come from and go back to."""
+    return _code(Kind.QUOTA, programme)
+
+
+def limit(org: Ref, scope: str) -> str:
+    """申报主体额度: what an applicant may still be granted under one cap, such as "2025-m09"."""
+    return _code(Kind.LIMIT, str(org), scope)
+
+
+def due(redemption: Ref) -> str:
+    """待拨付: what was approved for one redemption and the bank has not paid yet."""
+    return _code(Kind.DUE, str(redemption))
+
+
+def paid(programme: str) -> str:
+    """已兑付: what the treasury has paid of one programme."""
+    return _code(Kind.PAID, programme)
+
+
+def clawback(programme: str) -> str:
+    """应追缴: what payees have to give back to one programme."""
+    return _code(Kind.CLAWBACK, programme)
+
+
+def suspense(name: str) -> str:
+    """待查款项: money that came to a bank account and belongs to nobody we know yet."""
+    return _code(Kind.SUSPENSE, name)

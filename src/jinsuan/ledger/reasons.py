@@ -19,6 +19,16 @@ class Reason(StrEnum):
     REVOKE = "revoke"
     REFUND = "refund"
     REVERSAL = "reversal"
+    LIMIT_SET = "limit_set"
+    LIMIT_USE = "limit_use"
+    REDEEM = "redeem"
+    REDEMPTION_PAID = "redemption_paid"
+    PAYOUT = "payout"
+    SUSPENSE = "suspense"
+    SUSPENSE_CLEAR = "suspense_clear"
+    CLAWBACK = "clawback"
+    CLAWBACK_PAID = "clawback_paid"
+    CORRECTION = "correction"
 
     @property
     def label(self) -> str:
@@ -38,4 +48,14 @@ _LABELS = {
     Reason.REVOKE: "作废收回",
     Reason.REFUND: "退款",
     Reason.REVERSAL: "冲正",
+    Reason.LIMIT_SET: "核定额度",
+    Reason.LIMIT_USE: "占用额度",
+    Reason.REDEEM: "核定兑付",
+    Reason.REDEMPTION_PAID: "兑付拨款",
+    Reason.PAYOUT: "结算给算力企业",
+    Reason.SUSPENSE: "待查入账",
+    Reason.SUSPENSE_CLEAR: "待查转出",
+    Reason.CLAWBACK: "追缴",
+    Reason.CLAWBACK_PAID: "追缴收回",
+    Reason.CORRECTION: "更正",
 }
