@@ -75,3 +75,58 @@ class VoucherMoveRefused(DomainError):
             f"没有{self.act}：算力券 {self.voucher} 现在是“{self.state}”，"
             f"只有“{'”或“'.join(self.from_states)}”的券可以{self.act}。请核对编号和现状。"
         )
+
+
+@dataclass(eq=False)
+class ApplicationIncomplete(DomainError):
+    """申领材料不全."""
+
+    code: ClassVar[str] = "vouchers.application_incomplete"
+    http_status: ClassVar[int] = 422
+    number: str
+    missing: tuple[str, ...]
+
+    def explain(self) -> str:
+        return (
+            f"没有提交：案件 {self.number} 还缺 {len(self.missing)} 项（{'；'.join(self.missing)}）。"
+            "请补齐后再提交，已填的内容都在。"
+        )
+
+
+@dataclass(eq=False)
+class ApplicantOwes(DomainError):
+    """申报主体有未还的追缴款."""
+
+    code: ClassVar[str] = "vouchers.applicant_owes"
+    name: str
+    owed: Money
+
+    def explain(self) -> str:
+        return (
+            f"没有办理：{self.name} 还有 {self.owed} 追缴款没有退回，退清之前不发新券、不兑付。"
+            "请先退回监管账户，到账后再办。"
+        )
+
+
+@dataclass(eq=False)
+class RedemptionRefused(DomainError):
+    """不能这样兑付."""
+
+    code: ClassVar[str] = "vouchers.redemption_refused"
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"没有办理兑付：{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
+class ClawbackRefused(DomainError):
+    """不能这样追缴."""
+
+    code: ClassVar[str] = "vouchers.clawback_refused"
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"没有办理追缴：{self.problem}。{self.mend}"

@@ -1,6 +1,23 @@
 """Tables and constraints, by noun."""
 
+from jinsuan.vouchers.models.applications import (
+    Application,
+    ApplicationFact,
+    ApplicationLine,
+    Clawback,
+    Redemption,
+)
 from jinsuan.vouchers.models.funding import Funding, FundingSource
 from jinsuan.vouchers.models.issued import Programme, Voucher
 
-__all__ = ["Funding", "FundingSource", "Programme", "Voucher"]
+__all__ = [
+    "Application",
+    "ApplicationFact",
+    "ApplicationLine",
+    "Clawback",
+    "Funding",
+    "FundingSource",
+    "Programme",
+    "Redemption",
+    "Voucher",
+]

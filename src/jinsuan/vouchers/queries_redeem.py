@@ -1,0 +1,78 @@
+"""The four numbers of a voucher's contract, what was redeemed, what an organisation owes."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from uuid import UUID
+
+from django.db.models import Sum
+
+from jinsuan.kernel.money import Money
+from jinsuan.kernel.period import beijing_midnight
+from jinsuan.kernel.ref import Ref
+from jinsuan.ledger import accounts
+from jinsuan.ledger.queries import balances
+from jinsuan.metering.models import Charge, ContractLine, Meter
+from jinsuan.metering.queries_papers import invoiced, paid
+from jinsuan.vouchers.four import Four
+from jinsuan.vouchers.models import Clawback, Funding, FundingSource, Programme, Redemption, Voucher
+from jinsuan.vouchers.terms import Pays, terms_of
+
+_DEAD = ("refused", "withdrawn")
+
+
+def four_of(voucher: Voucher, *, through: date) -> Four:
+    """The four numbers of a granted voucher's contract, up to a day (included)."""
+    assert voucher.contract_id is not None, "only a voucher granted on a contract is redeemed"
+    terms = terms_of(voucher.programme.pack, voucher.programme.rule)
+    lines = ContractLine.objects.filter(
+        contract=voucher.contract_id, category__in=terms.categories
+    )
+    charges = Charge.objects.filter(
+        attempt__contract=voucher.contract_id,
+        recorded_at__lt=beijing_midnight(through + timedelta(days=1)),
+    )
+    metered = _sum(charges.aggregate(fen=Sum("amount_fen"))["fen"])
+    attempts = Meter.objects.filter(contract=voucher.contract_id).values("attempt")
+    short = Funding.objects.filter(attempt__in=attempts).aggregate(fen=Sum("shortfall_fen"))["fen"]
+    deduct = voucher.programme.pays == Pays.DEDUCT
+    return Four(
+        contract=_sum(lines.aggregate(fen=Sum("ceiling_fen"))["fen"]),
+        metered=metered,
+        invoiced=invoiced(voucher.contract_id, through=through),
+        # What jobs paid on the platform is paid, save what the tenant still owes for them.
+        paid=metered - _sum(short) + paid(voucher.contract_id, through=through),
+        captured=drawn(voucher.id) if deduct else None,
+    )
+
+
+def drawn(voucher: UUID) -> Money:
+    """核销: what jobs have drawn from a voucher so far."""
+    rows = FundingSource.objects.filter(voucher=voucher)
+    return _sum(rows.aggregate(fen=Sum("captured_fen"))["fen"])
+
+
+def redeemed_before(voucher: UUID, *, number: int) -> Money:
+    """What earlier redemptions of a voucher came to; refused and withdrawn ones count nothing."""
+    rows = Redemption.objects.filter(voucher=voucher, number__lt=number)
+    live = rows.exclude(case__state__in=_DEAD)
+    clawed = Clawback.objects.filter(voucher=voucher, confirmed_at__isnull=False)
+    return _sum(live.aggregate(fen=Sum("amount_fen"))["fen"]) - _sum(
+        clawed.aggregate(fen=Sum("amount_fen"))["fen"]
+    )
+
+
+def _sum(fen: int | None) -> Money:
+    return Money(int(fen or 0))
+
+
+def owes_account(organisation: UUID, programme: str) -> str:
+    """What an organisation has to give back of one programme."""
+    return accounts.receivable(Ref("organisation", organisation), programme.replace(":", "-"))
+
+
+def owed(organisation: UUID) -> Money:
+    """追缴款 that an organisation has not given back yet, over all programmes."""
+    codes = Programme.objects.values_list("code", flat=True)
+    found = balances([owes_account(organisation, code) for code in codes])
+    return Money(0) - Money.total(one.available for one in found.values())
