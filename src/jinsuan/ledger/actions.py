@@ -147,21 +147,22 @@ DONE = frozenset({"posted", "exists"})
 
 
 def _refusal(
-    posting: Posting, outcome: str, detail: str, needed: int, available: int
+    posting: Posting, outcome: str, detail: str | None, needed: int, available: int
 ) -> DomainError:
     """What the SQL function answered for one posting, as an error."""
     match outcome:
         case "exists_different":
             return TransferKeyReused(posting.key)
         case "insufficient":
+            assert detail is not None
             return InsufficientBalance(detail, Money(needed), Money(available))
         case "already_resolved":
-            return AlreadyResolved(posting.pending, detail)
+            return AlreadyResolved(posting.pending, detail or "")
         case "pending_unknown":
             return PendingUnknown(posting.pending)
         case "pending_different":
             return PendingDiffers(
-                posting.pending, detail, Money(available), str(posting.step), Money(needed)
+                posting.pending, detail or "", Money(available), str(posting.step), Money(needed)
             )
         case _:
             raise AssertionError(outcome)

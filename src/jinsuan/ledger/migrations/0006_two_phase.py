@@ -69,13 +69,8 @@ BEGIN
         RETURN QUERY
             SELECT n.place,
                    CASE WHEN held.fen IS NULL THEN 'pending_unknown'
-                        WHEN held.debit <> n.debit OR held.credit <> n.credit OR n.fen > held.fen
-                            OR (n.step = 'void' AND n.fen < held.fen) THEN 'pending_different'
-                        ELSE 'already_resolved' END,
-                   CASE WHEN held.debit <> n.debit OR held.credit <> n.credit OR n.fen > held.fen
-                            OR (n.step = 'void' AND n.fen < held.fen)
-                        THEN held.debit || ' → ' || held.credit
-                        ELSE r.key END,
+                        WHEN odd THEN 'pending_different' ELSE 'already_resolved' END,
+                   CASE WHEN odd THEN held.debit || ' → ' || held.credit ELSE r.key::text END,
                    n.fen, held.fen
             FROM (
                 SELECT i.*, count(*) OVER (PARTITION BY i.pending) AS times
@@ -95,10 +90,12 @@ BEGIN
                     AS i(id, step, debit, credit, fen)
                 WHERE i.id = n.pending AND i.step = 'pending' AND i.id <> ALL (known)
             ) held ON true
+            CROSS JOIN LATERAL (
+                SELECT held.debit <> n.debit OR held.credit <> n.credit OR n.fen > held.fen
+                    OR (n.step = 'void' AND n.fen < held.fen) AS odd
+            ) o
             LEFT JOIN ledger_transfer r ON r.pending_id = n.pending AND r.step IN ('post', 'void')
-            WHERE held.fen IS NULL OR held.debit <> n.debit OR held.credit <> n.credit
-                OR n.fen > held.fen OR (n.step = 'void' AND n.fen < held.fen)
-                OR r.id IS NOT NULL OR n.times > 1;
+            WHERE held.fen IS NULL OR odd OR r.id IS NOT NULL OR n.times > 1;
         IF FOUND THEN
             RETURN;
         END IF;
