@@ -38,8 +38,8 @@ _POST = """
         %s::text[], %s::text[], %s::boolean[],
         %s::uuid[], %s::text[], %s::bytea[], %s::text[], %s::text[],
         %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::timestamptz[],
-        %s::text[], %s::uuid[],
-        %s::uuid, %s::uuid, %s::text, %s::text, %s::timestamptz)
+        %s::text[], %s::uuid[], %s::int[],
+        %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[])
     ORDER BY place
 """
 
@@ -91,6 +91,15 @@ class Posting:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What one caller wants posted, all or none."""
+
+    postings: Sequence[Posting]
+    actor: Actor
+    now: datetime
+
+
 @transaction.atomic
 def open_accounts(codes: Iterable[str], *, now: datetime) -> None:
     """Open accounts that are not open yet (开户). Again is harmless; `post` does it by itself."""
@@ -110,7 +119,6 @@ def _columns_of(codes: set[str]) -> tuple[list[str], list[str], list[bool]]:
     return ordered, [str(k) for k in kinds], [k.may_overdraw for k in kinds]
 
 
-@transaction.atomic
 def post(postings: Sequence[Posting], *, actor: Actor, now: datetime) -> None:
     """Record every posting or none of them (记账), each with its audit row.
 
@@ -125,12 +133,22 @@ def post(postings: Sequence[Posting], *, actor: Actor, now: datetime) -> None:
         PendingUnknown: there is no pending transfer with the key that a post or a void names.
         PendingDiffers: the pending transfer is between other accounts, or of less.
     """
-    wanted = _one_per_key(postings)
+    post_calls([Call(postings=postings, actor=actor, now=now)])
+
+
+@transaction.atomic
+def post_calls(calls: Sequence[Call]) -> None:
+    """Record the postings of all these callers or of none, each under its own name and time.
+
+    Only for `grouped`, which sees to it that nobody's money pays for somebody else; it raises what
+    `post` raises.
+    """
+    wanted = _one_per_key(calls)
     if not wanted:
         return
     try:
         with connection.cursor() as cursor:
-            cursor.execute(_POST, _arguments(wanted, actor, now))
+            cursor.execute(_POST, _arguments(wanted, calls))
             rows = cursor.fetchall()
     except IntegrityError as error:
         refusal = _reuse_at_the_same_moment(error)
@@ -168,20 +186,21 @@ def _refusal(
             raise AssertionError(outcome)
 
 
-def _one_per_key(postings: Sequence[Posting]) -> list[tuple[Posting, str]]:
-    """The postings with their contents, repeats dropped, in the caller's order."""
-    seen: dict[str, tuple[Posting, str]] = {}
-    for posting in postings:
-        content = posting.content()
-        if seen.setdefault(posting.key, (posting, content))[1] != content:
-            raise TransferKeyReused(posting.key)
+def _one_per_key(calls: Sequence[Call]) -> list[tuple[Posting, str, int]]:
+    """The postings with contents and the callers' places (from 1), repeats dropped, in order."""
+    seen: dict[str, tuple[Posting, str, int]] = {}
+    for who, call in enumerate(calls, start=1):
+        for posting in call.postings:
+            content = posting.content()
+            if seen.setdefault(posting.key, (posting, content, who))[1] != content:
+                raise TransferKeyReused(posting.key)
     return list(seen.values())
 
 
-def _arguments(wanted: list[tuple[Posting, str]], actor: Actor, now: datetime) -> list[Any]:
+def _arguments(wanted: list[tuple[Posting, str, int]], calls: Sequence[Call]) -> list[Any]:
     """The arrays that the SQL function takes, in its order."""
-    items = [posting for posting, _ in wanted]
-    contents = [content for _, content in wanted]
+    items = [posting for posting, _, _ in wanted]
+    contents = [content for _, content, _ in wanted]
     ids = [transfer_id(p.key) for p in items]
     return [
         *_columns_of({p.debit for p in items} | {p.credit for p in items}),
@@ -198,11 +217,12 @@ def _arguments(wanted: list[tuple[Posting, str]], actor: Actor, now: datetime) -
         [p.occurred_at for p in items],
         [str(p.step) for p in items],
         [transfer_id(p.pending) if p.pending else None for p in items],
-        actor.person,
-        actor.organisation,
-        str(actor.role),
-        actor.via,
-        now,
+        [who for _, _, who in wanted],
+        [call.actor.person for call in calls],
+        [call.actor.organisation for call in calls],
+        [str(call.actor.role) for call in calls],
+        [call.actor.via for call in calls],
+        [call.now for call in calls],
     ]
 
 

@@ -20,6 +20,8 @@ DROP FUNCTION ledger_post;
 --   exists_different (same key, other content) · insufficient (with account, needed, available)
 --   pending_unknown · pending_different (with the pending's accounts, asked, reserved)
 --   already_resolved (with the key that did it, NULL when this very call does it twice).
+-- p_who says for each item which caller it is of: a place in p_person, p_organisation, p_role,
+-- p_via and p_now.
 -- Money moves by single and post; pending reserves it, post and void let go what it reserved.
 -- The caller gives one row per key, and opens its accounts with p_code, p_kind, p_may_overdraw.
 CREATE FUNCTION ledger_post(
@@ -27,7 +29,8 @@ CREATE FUNCTION ledger_post(
     p_id uuid[], p_key text[], p_hash bytea[], p_content text[], p_subject text[],
     p_debit text[], p_credit text[], p_fen bigint[], p_reason text[], p_cause text[],
     p_occurred_at timestamptz[], p_step text[], p_pending uuid[],
-    p_person uuid, p_organisation uuid, p_role text, p_via text, p_now timestamptz
+    p_who int[],
+    p_person uuid[], p_organisation uuid[], p_role text[], p_via text[], p_now timestamptz[]
 ) RETURNS TABLE (
     place bigint, outcome text, detail text, needed_fen bigint, available_fen bigint
 ) LANGUAGE plpgsql AS $$
@@ -44,7 +47,7 @@ DECLARE
     coming bigint[];
     written bigint;
 BEGIN
-    PERFORM ledger_open(p_code, p_kind, p_may_overdraw, p_now);
+    PERFORM ledger_open(p_code, p_kind, p_may_overdraw, p_now[1]);
 
     -- Lock before anything else, in one order for everyone (by id): two calls can wait for each
     -- other but never deadlock. NO KEY: the foreign keys' own locks on these rows do not clash.
@@ -165,11 +168,11 @@ BEGIN
             (id, key, number, request_hash, debit_id, credit_id, fen, reason, cause, occurred_at,
              recorded_at, step, pending_id)
         SELECT n.id, n.key, numbers[n.place], n.hash, d.id, c.id, n.fen, n.reason, n.cause,
-               n.occurred_at, p_now, n.step, n.pending
+               n.occurred_at, p_now[n.who], n.step, n.pending
         FROM unnest(p_id, p_key, p_hash, p_debit, p_credit, p_fen, p_reason, p_cause, p_occurred_at,
-                    p_step, p_pending)
+                    p_step, p_pending, p_who)
             WITH ORDINALITY
-            AS n(id, key, hash, debit, credit, fen, reason, cause, occurred_at, step, pending,
+            AS n(id, key, hash, debit, credit, fen, reason, cause, occurred_at, step, pending, who,
                  place)
         JOIN ledger_account d ON d.code = n.debit
         JOIN ledger_account c ON c.code = n.credit
@@ -181,11 +184,11 @@ BEGIN
     INSERT INTO ledger_audit_row
         (recorded_at, person, organisation, role, via, action, subject, reason, after_digest,
          detail)
-    SELECT p_now, p_person, p_organisation, p_role, p_via, 'transfer.post', n.subject, n.reason,
-           n.hash, jsonb_build_object('after', n.content::jsonb)
+    SELECT p_now[n.who], p_person[n.who], p_organisation[n.who], p_role[n.who], p_via[n.who],
+           'transfer.post', n.subject, n.reason, n.hash, jsonb_build_object('after', n.content::jsonb)
     FROM new
-    JOIN unnest(p_id, p_subject, p_reason, p_hash, p_content) WITH ORDINALITY
-        AS n(id, subject, reason, hash, content, place) ON n.id = new.id
+    JOIN unnest(p_id, p_subject, p_reason, p_hash, p_content, p_who) WITH ORDINALITY
+        AS n(id, subject, reason, hash, content, who, place) ON n.id = new.id
     ORDER BY n.place;
     GET DIAGNOSTICS written = ROW_COUNT;
 
