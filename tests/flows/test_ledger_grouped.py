@@ -199,11 +199,12 @@ def test_a_broken_connection_is_told_to_all_and_the_next_round_works() -> None:
         with gathered(calls) as answers:
             for _ in range(2000):
                 cursor.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted"
+                    " AND pg_backend_pid() = ANY (pg_blocking_pids(pid))"
                 )
                 if cursor.fetchall():
                     break
+                threading.Event().wait(0.005)
             told = [answer.result(20) for answer in answers]
     assert all(told)
     assert [attempt(call) for call in calls] == [None] * 3
