@@ -9,12 +9,20 @@ from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
+from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.accounts import kind_of
 from jinsuan.ledger.digest import canonical, digest, transfer_content, transfer_id
-from jinsuan.ledger.errors import InsufficientBalance, TransferKeyReused
+from jinsuan.ledger.errors import (
+    AlreadyResolved,
+    InsufficientBalance,
+    PendingDiffers,
+    PendingUnknown,
+    TransferKeyReused,
+)
 from jinsuan.ledger.reasons import Reason
+from jinsuan.ledger.steps import Step
 
 MAX_KEY = 120
 MAX_FEN = 2**63 - 1
@@ -25,12 +33,13 @@ PERSONAL = frozenset(
 """Field names that would carry a person's data into a book nothing can be deleted from."""
 
 _POST = """
-    SELECT place, outcome, account, needed_fen, available_fen
+    SELECT place, outcome, detail, needed_fen, available_fen
     FROM ledger_post(
         %s::text[], %s::text[], %s::boolean[],
         %s::uuid[], %s::text[], %s::bytea[], %s::text[], %s::text[],
         %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::timestamptz[],
-        %s::uuid, %s::uuid, %s::text, %s::text, %s::timestamptz)
+        %s::text[], %s::uuid[], %s::int[],
+        %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[])
     ORDER BY place
 """
 
@@ -44,6 +53,10 @@ class Posting:
         cause: the thing that made money move, so that any fen finds its way back.
         occurred_at: when it happened in the world. The first telling's time stays; a retry may
             bring another one.
+        step: PENDING only reserves: `amount` can no longer be spent by `debit` and not yet by
+            `credit`. POST moves it, or a part of it and lets the rest go; VOID lets it all go.
+        pending: the key of the pending transfer that a POST or a VOID resolves. Debit and credit
+            are that one's own; a VOID names its whole amount, so that the line says what it freed.
     """
 
     key: str
@@ -53,9 +66,13 @@ class Posting:
     reason: Reason
     cause: Ref
     occurred_at: datetime
+    step: Step = Step.SINGLE
+    pending: str = ""
 
     def __post_init__(self) -> None:
         assert 0 < len(self.key) <= MAX_KEY, self
+        assert bool(self.pending) == self.step.resolves, self
+        assert self.pending != self.key, self
         assert 0 < self.amount.fen <= MAX_FEN, self
         assert self.debit != self.credit, self
         assert self.occurred_at.tzinfo is not None, self
@@ -69,7 +86,18 @@ class Posting:
             fen=self.amount.fen,
             reason=self.reason,
             cause=self.cause,
+            step=self.step,
+            pending=self.pending,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What one caller wants posted, all or none."""
+
+    postings: Sequence[Posting]
+    actor: Actor
+    now: datetime
 
 
 @transaction.atomic
@@ -91,7 +119,6 @@ def _columns_of(codes: set[str]) -> tuple[list[str], list[str], list[bool]]:
     return ordered, [str(k) for k in kinds], [k.may_overdraw for k in kinds]
 
 
-@transaction.atomic
 def post(postings: Sequence[Posting], *, actor: Actor, now: datetime) -> None:
     """Record every posting or none of them (记账), each with its audit row.
 
@@ -102,41 +129,78 @@ def post(postings: Sequence[Posting], *, actor: Actor, now: datetime) -> None:
     Raises:
         InsufficientBalance: an account that may not overdraw would go below zero.
         TransferKeyReused: a key was used before, or in this very call, for something else.
+        AlreadyResolved: another transfer has posted or voided the pending one.
+        PendingUnknown: there is no pending transfer with the key that a post or a void names.
+        PendingDiffers: the pending transfer is between other accounts, or of less.
     """
-    wanted = _one_per_key(postings)
+    post_calls([Call(postings=postings, actor=actor, now=now)])
+
+
+@transaction.atomic
+def post_calls(calls: Sequence[Call]) -> None:
+    """Record the postings of all these callers or of none, each under its own name and time.
+
+    Only for `grouped`, which sees to it that nobody's money pays for somebody else; it raises what
+    `post` raises.
+    """
+    wanted = _one_per_key(calls)
     if not wanted:
         return
     try:
         with connection.cursor() as cursor:
-            cursor.execute(_POST, _arguments(wanted, actor, now))
+            cursor.execute(_POST, _arguments(wanted, calls))
             rows = cursor.fetchall()
     except IntegrityError as error:
         refusal = _reuse_at_the_same_moment(error)
         if refusal is None:
             raise
         raise refusal from error
-    for place, outcome, account, needed, available in rows:
-        if outcome == "exists_different":
-            raise TransferKeyReused(wanted[place - 1][0].key)
-        if outcome == "insufficient":
-            raise InsufficientBalance(account, Money(needed), Money(available))
+    for place, outcome, detail, needed, available in rows:
+        if outcome not in DONE:
+            raise _refusal(wanted[place - 1][0], outcome, detail, needed, available)
     assert len(rows) == len(wanted), rows
 
 
-def _one_per_key(postings: Sequence[Posting]) -> list[tuple[Posting, str]]:
-    """The postings with their contents, repeats dropped, in the caller's order."""
-    seen: dict[str, tuple[Posting, str]] = {}
-    for posting in postings:
-        content = posting.content()
-        if seen.setdefault(posting.key, (posting, content))[1] != content:
-            raise TransferKeyReused(posting.key)
+DONE = frozenset({"posted", "exists"})
+
+
+def _refusal(
+    posting: Posting, outcome: str, detail: str | None, needed: int, available: int
+) -> DomainError:
+    """What the SQL function answered for one posting, as an error."""
+    match outcome:
+        case "exists_different":
+            return TransferKeyReused(posting.key)
+        case "insufficient":
+            assert detail is not None
+            return InsufficientBalance(detail, Money(needed), Money(available))
+        case "already_resolved":
+            return AlreadyResolved(posting.pending, detail or "")
+        case "pending_unknown":
+            return PendingUnknown(posting.pending)
+        case "pending_different":
+            return PendingDiffers(
+                posting.pending, detail or "", Money(available), str(posting.step), Money(needed)
+            )
+        case _:
+            raise AssertionError(outcome)
+
+
+def _one_per_key(calls: Sequence[Call]) -> list[tuple[Posting, str, int]]:
+    """The postings with contents and the callers' places (from 1), repeats dropped, in order."""
+    seen: dict[str, tuple[Posting, str, int]] = {}
+    for who, call in enumerate(calls, start=1):
+        for posting in call.postings:
+            content = posting.content()
+            if seen.setdefault(posting.key, (posting, content, who))[1] != content:
+                raise TransferKeyReused(posting.key)
     return list(seen.values())
 
 
-def _arguments(wanted: list[tuple[Posting, str]], actor: Actor, now: datetime) -> list[Any]:
+def _arguments(wanted: list[tuple[Posting, str, int]], calls: Sequence[Call]) -> list[Any]:
     """The arrays that the SQL function takes, in its order."""
-    items = [posting for posting, _ in wanted]
-    contents = [content for _, content in wanted]
+    items = [posting for posting, _, _ in wanted]
+    contents = [content for _, content, _ in wanted]
     ids = [transfer_id(p.key) for p in items]
     return [
         *_columns_of({p.debit for p in items} | {p.credit for p in items}),
@@ -151,11 +215,14 @@ def _arguments(wanted: list[tuple[Posting, str]], actor: Actor, now: datetime) -
         [str(p.reason) for p in items],
         [str(p.cause) for p in items],
         [p.occurred_at for p in items],
-        actor.person,
-        actor.organisation,
-        str(actor.role),
-        actor.via,
-        now,
+        [str(p.step) for p in items],
+        [transfer_id(p.pending) if p.pending else None for p in items],
+        [who for _, _, who in wanted],
+        [call.actor.person for call in calls],
+        [call.actor.organisation for call in calls],
+        [str(call.actor.role) for call in calls],
+        [call.actor.via for call in calls],
+        [call.now for call in calls],
     ]
 
 

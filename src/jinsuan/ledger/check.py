@@ -18,6 +18,7 @@ from jinsuan.ledger.accounts import Kind
 from jinsuan.ledger.digest import digest, transfer_content, transfer_id
 from jinsuan.ledger.models import Transfer
 from jinsuan.ledger.reasons import Reason
+from jinsuan.ledger.steps import Step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +34,30 @@ class BookCheck:
 
 # The last column counts each transfer once, at its debit side.
 _FOLD = """
-    WITH side AS (
-        SELECT debit_id AS account_id, fen AS out_fen, 0 AS in_fen, 1 AS one FROM ledger_transfer
+    WITH line AS (
+        SELECT t.debit_id, t.credit_id,
+               CASE WHEN t.step IN ('single', 'post') THEN t.fen ELSE 0 END AS moved,
+               CASE WHEN t.step = 'pending' AND r.id IS NULL THEN t.fen ELSE 0 END AS waits
+        FROM ledger_transfer t
+        LEFT JOIN ledger_transfer r ON r.pending_id = t.id AND r.step IN ('post', 'void')
+    ), side AS (
+        SELECT debit_id AS account_id, moved AS out_fen, 0 AS in_fen, waits AS waits_out,
+               0 AS waits_in, 1 AS one
+        FROM line
         UNION ALL
-        SELECT credit_id, 0, fen, 0 FROM ledger_transfer
+        SELECT credit_id, 0, moved, 0, waits, 0 FROM line
     ), fold AS (
         SELECT account_id, sum(out_fen)::bigint AS out_fen, sum(in_fen)::bigint AS in_fen,
+               sum(waits_out)::bigint AS waits_out, sum(waits_in)::bigint AS waits_in,
                sum(one)::bigint AS transfers
         FROM side GROUP BY account_id
     )
     SELECT coalesce(a.code, ''), coalesce(a.kind, ''), coalesce(a.may_overdraw, false),
            coalesce(a.debits_fen, 0), coalesce(a.credits_fen, 0),
            coalesce(f.out_fen, 0), coalesce(f.in_fen, 0), coalesce(f.transfers, 0),
-           f.account_id
+           f.account_id,
+           coalesce(a.debits_pending_fen, 0), coalesce(f.waits_out, 0),
+           coalesce(a.credits_pending_fen, 0), coalesce(f.waits_in, 0)
     FROM ledger_account a FULL JOIN fold f ON f.account_id = a.id
     ORDER BY a.code
 """
@@ -65,13 +77,22 @@ _WITHOUT_TRANSFER = """
     ORDER BY a.id
 """
 
+# Whatever posts or voids stands between the accounts of what it resolves, and for no more.
+_ODD_RESOLUTIONS = """
+    SELECT r.key, p.key FROM ledger_transfer r JOIN ledger_transfer p ON p.id = r.pending_id
+    WHERE p.step <> 'pending' OR r.fen > p.fen OR (r.step = 'void' AND r.fen < p.fen)
+        OR (r.debit_id, r.credit_id) <> (p.debit_id, p.credit_id)
+    ORDER BY r.number
+"""
+
 
 @transaction.atomic
 def check_book() -> BookCheck:
     """Recompute the whole book from its transfers and compare."""
     differences: list[str] = []
     accounts = transfers = debits = credits_ = 0
-    for code, kind, may_overdraw, out, into, fold_out, fold_in, count, account_id in _rows(_FOLD):
+    for row in _rows(_FOLD):
+        code, kind, may_overdraw, out, into, fold_out, fold_in, count, account_id, *waiting = row
         transfers += count
         if not code:
             differences.append(f"转账指向不存在的账户（内部编号 {account_id}）")
@@ -81,13 +102,19 @@ def check_book() -> BookCheck:
         credits_ += into
         differences += _compare(code, "借方", Money(out), Money(fold_out))
         differences += _compare(code, "贷方", Money(into), Money(fold_in))
-        differences += _nature(code, kind, may_overdraw, Money(into - out))
+        waits_out, fold_waits_out, waits_in, fold_waits_in = map(Money, waiting)
+        differences += _compare(code, "预留（借方）", waits_out, fold_waits_out)
+        differences += _compare(code, "预留（贷方）", waits_in, fold_waits_in)
+        differences += _nature(code, kind, may_overdraw, Money(into - out) - waits_out)
     if debits != credits_:
         differences.append(
             f"全部账户借方合计 {Money(debits)} 与贷方合计 {Money(credits_)} 不相等，"
             f"相差 {Money(debits - credits_)}"
         )
     differences += _contents()
+    differences += [
+        f"转账 {key} 与它了结的预留 {held} 不符" for key, held in _rows(_ODD_RESOLUTIONS)
+    ]
     differences += [f"转账 {key} 没有审计记录" for (key,) in _rows(_WITHOUT_AUDIT)]
     differences += [f"审计记录所说的转账 {ref} 不在账上" for (ref,) in _rows(_WITHOUT_TRANSFER)]
     return BookCheck(
@@ -126,9 +153,19 @@ def _nature(code: str, kind: str, may_overdraw: bool, available: Money) -> list[
 def _contents() -> Iterator[str]:
     """Transfers whose content no longer gives the digest or the id they were recorded under."""
     rows = Transfer.objects.order_by("number").values_list(
-        "id", "key", "request_hash", "debit__code", "credit__code", "fen", "reason", "cause"
+        "id",
+        "request_hash",
+        "step",
+        "pending__key",
+        "key",
+        "debit__code",
+        "credit__code",
+        "fen",
+        "reason",
+        "cause",
     )
-    for pk, key, request_hash, debit, credit, fen, reason, cause in rows.iterator(chunk_size=5000):
+    for pk, request_hash, step, pending, *claims in rows.iterator(chunk_size=5000):
+        key, debit, credit, fen, reason, cause = claims
         content = transfer_content(
             key=key,
             debit=debit,
@@ -136,6 +173,8 @@ def _contents() -> Iterator[str]:
             fen=fen,
             reason=Reason(reason),
             cause=Ref.read(cause),
+            step=Step(step),
+            pending=pending or "",
         )
         if bytes(request_hash) != digest(content):
             yield f"转账 {key} 的内容与记账时的摘要不符"

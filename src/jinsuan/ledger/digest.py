@@ -13,6 +13,7 @@ from uuid import UUID
 
 from jinsuan.kernel.ref import Ref
 from jinsuan.ledger.reasons import Reason
+from jinsuan.ledger.steps import Step
 
 
 def canonical(value: Mapping[str, object]) -> str:
@@ -46,22 +47,37 @@ def digest(text: str) -> bytes:
 
 
 def transfer_content(
-    *, key: str, debit: str, credit: str, fen: int, reason: Reason, cause: Ref
+    *,
+    key: str,
+    debit: str,
+    credit: str,
+    fen: int,
+    reason: Reason,
+    cause: Ref,
+    step: Step = Step.SINGLE,
+    pending: str = "",
 ) -> str:
     """What a transfer claims, as canonical text. Its digest is the request hash.
 
     The times stay out: a caller that retries after a crash tells the same fact a little later.
+    A transfer in one step says nothing of steps, as before there were any.
+
+    Args:
+        pending: the key of the pending transfer that a post or a void resolves.
     """
-    return canonical(
-        {
-            "key": key,
-            "debit": debit,
-            "credit": credit,
-            "fen": fen,
-            "reason": str(reason),
-            "cause": str(cause),
-        }
-    )
+    claimed: dict[str, object] = {
+        "key": key,
+        "debit": debit,
+        "credit": credit,
+        "fen": fen,
+        "reason": str(reason),
+        "cause": str(cause),
+    }
+    if step is not Step.SINGLE:
+        claimed["step"] = str(step)
+    if pending:
+        claimed["pending"] = pending
+    return canonical(claimed)
 
 
 def transfer_id(key: str) -> UUID:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.money import Money
 from jinsuan.ledger.accounts import Kind, kind_of
+from jinsuan.ledger.steps import Step
 
 _NEXT_STEP = {
     Kind.POOL: "请减少发放金额，或等预算追加后再办理。",
@@ -52,6 +53,66 @@ class TransferKeyReused(DomainError):
         return (
             f"转账编号 {self.key} 已经用于另一笔内容不同的转账，本次一笔也没有记账。"
             "请核对原转账；如需更正，请另记一笔冲正，不能改写原记录。"
+        )
+
+
+@dataclass(eq=False)
+class AlreadyResolved(DomainError):
+    """预留已了结: a pending transfer is posted or voided once.
+
+    Args:
+        pending: the key of the pending transfer.
+        by: the key of the transfer that resolved it; empty when the same request holds two.
+    """
+
+    code: ClassVar[str] = "ledger.already_resolved"
+    pending: str
+    by: str
+
+    def explain(self) -> str:
+        how = f"已由转账 {self.by} 了结" if self.by else "在同一次请求里被了结两次"
+        return (
+            f"预留转账 {self.pending} {how}，本次一笔也没有记账。一笔预留只能转正或撤销一次。"
+            "请核对已有的结果；如需更正，请另记一笔。"
+        )
+
+
+@dataclass(eq=False)
+class PendingUnknown(DomainError):
+    """预留不存在: what should be posted or voided was never reserved under this key."""
+
+    code: ClassVar[str] = "ledger.pending_unknown"
+    pending: str
+
+    def explain(self) -> str:
+        return (
+            f"没有编号为 {self.pending} 的预留转账，本次一笔也没有记账。"
+            "请核对编号；只有预留的转账才能转正或撤销。"
+        )
+
+
+@dataclass(eq=False)
+class PendingDiffers(DomainError):
+    """与预留不符: another pair of accounts, more than was reserved, or a void of a part.
+
+    Args:
+        accounts: the pending transfer's own, for people: debit and credit.
+        reserved: what it set aside.
+        asked: what the request wants to post or void.
+    """
+
+    code: ClassVar[str] = "ledger.pending_differs"
+    pending: str
+    accounts: str
+    reserved: Money
+    step: str
+    asked: Money
+
+    def explain(self) -> str:
+        return (
+            f"预留转账 {self.pending} 是 {self.accounts}，金额 {self.reserved}；"
+            f"本次要{Step(self.step).label} {self.asked}，与它不符，一笔也没有记账。"
+            "转正须用原来的两个账户、金额不超过预留；撤销须用原金额。请核对后再办理。"
         )
 
 

@@ -14,16 +14,24 @@ from django.db.models import F, Func, Q, Value
 from jinsuan.kernel.ref import Role
 from jinsuan.ledger.accounts import MAX_LENGTH, Kind
 from jinsuan.ledger.reasons import Reason
+from jinsuan.ledger.steps import Step
+
+RESOLVING = [str(step) for step in Step if step.resolves]
 
 
 class Account(models.Model):
-    """账户. Totals only grow; the balance is credits - debits (credit-normal)."""
+    """账户. Posted totals only grow; the balance is credits - debits (credit-normal).
+
+    What is pending comes and goes. Pending debits cannot be spent again, pending credits not yet.
+    """
 
     code = models.CharField(max_length=MAX_LENGTH)
     kind = models.CharField(max_length=20)  # a member of accounts.Kind; the code's first part
     may_overdraw = models.BooleanField()
     debits_fen = models.BigIntegerField(default=0)
     credits_fen = models.BigIntegerField(default=0)
+    debits_pending_fen = models.BigIntegerField(db_default=0)
+    credits_pending_fen = models.BigIntegerField(db_default=0)
     opened_at = models.DateTimeField()  # ours: when the first posting or an action named it
 
     class Meta:
@@ -35,8 +43,13 @@ class Account(models.Model):
                 condition=Q(debits_fen__gte=0) & Q(credits_fen__gte=0),
             ),
             models.CheckConstraint(
+                name="account_pending_not_negative",
+                condition=Q(debits_pending_fen__gte=0) & Q(credits_pending_fen__gte=0),
+            ),
+            models.CheckConstraint(
                 name="account_not_overdrawn",
-                condition=Q(may_overdraw=True) | Q(debits_fen__lte=F("credits_fen")),
+                condition=Q(may_overdraw=True)
+                | Q(debits_fen__lte=F("credits_fen") - F("debits_pending_fen")),
             ),
             models.CheckConstraint(
                 name="account_kind_known", condition=Q(kind__in=[str(k) for k in Kind])
@@ -82,6 +95,8 @@ class Transfer(models.Model):
     cause = models.CharField(max_length=80)  # a Ref
     occurred_at = models.DateTimeField()  # when it happened in the world
     recorded_at = models.DateTimeField()  # when we wrote it down
+    step = models.CharField(max_length=10, db_default=Step.SINGLE.value)
+    pending = models.ForeignKey("self", models.PROTECT, null=True, related_name="+", db_index=False)
 
     class Meta:
         db_table = "ledger_transfer"
@@ -91,6 +106,19 @@ class Transfer(models.Model):
             models.CheckConstraint(name="transfer_has_key", condition=~Q(key="")),
             models.CheckConstraint(
                 name="transfer_reason_known", condition=Q(reason__in=[str(r) for r in Reason])
+            ),
+            models.CheckConstraint(
+                name="transfer_step_known", condition=Q(step__in=[str(s) for s in Step])
+            ),
+            models.CheckConstraint(
+                name="transfer_resolves_pending",
+                condition=Q(step__in=RESOLVING, pending__isnull=False)
+                | (~Q(step__in=RESOLVING) & Q(pending=None)),
+            ),
+            models.UniqueConstraint(
+                name="transfer_resolves_once",
+                fields=["pending"],
+                condition=Q(step__in=RESOLVING),
             ),
         ]
         indexes = [

@@ -4,7 +4,7 @@ knows people; whoever calls these has been let in already.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -14,12 +14,21 @@ from django.db.models import QuerySet
 
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.money import Money
-from jinsuan.kernel.ref import Ref, Role
+from jinsuan.kernel.ref import Ref
 from jinsuan.ledger.accounts import Kind
+from jinsuan.ledger.audit import (
+    AuditView,
+    SealedView,
+    SealStatus,
+    audit_of,
+    seal_status,
+    sealed_since,
+)
 from jinsuan.ledger.check import BookCheck, check_book
-from jinsuan.ledger.models import Account, AuditRow, Block, SealedRow, Transfer
+from jinsuan.ledger.models import RESOLVING, Account, Transfer
 from jinsuan.ledger.reasons import Reason
 from jinsuan.ledger.statements import read
+from jinsuan.ledger.steps import Step
 
 __all__ = [
     "AuditView",
@@ -35,6 +44,7 @@ __all__ = [
     "balances_of_kind",
     "check_book",
     "links",
+    "resolution",
     "seal_status",
     "sealed_since",
     "statement",
@@ -50,20 +60,42 @@ KIND = "transfer"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Balance:
-    """What went out of and into an account. Credit-normal: available = credits - debits."""
+    """What went out of and into an account, and what is pending. Credit-normal.
+
+    Args:
+        pending_out: reserved for pending transfers, so nothing else can spend it.
+        pending_in: promised by pending transfers, so nobody can spend it yet.
+    """
 
     code: str
     debits: Money
     credits: Money
+    pending_out: Money
+    pending_in: Money
 
     @property
     def available(self) -> Money:
+        """What can be spent."""
+        return self.posted - self.pending_out
+
+    @property
+    def posted(self) -> Money:
+        """What stands on it, the reserved included; the last line of its statement."""
         return self.credits - self.debits
 
 
+_FIELDS = ("code", "debits_fen", "credits_fen", "debits_pending_fen", "credits_pending_fen")
 _BALANCES = """
-    SELECT code, debits_fen, credits_fen FROM ledger_account WHERE code = ANY (%s::text[])
+    SELECT code, debits_fen, credits_fen, debits_pending_fen, credits_pending_fen
+    FROM ledger_account WHERE code = ANY (%s::text[])
 """
+
+
+def _balance(code: str, *fen: int) -> Balance:
+    debits, credits_, pending_out, pending_in = map(Money, fen)
+    return Balance(
+        code=code, debits=debits, credits=credits_, pending_out=pending_out, pending_in=pending_in
+    )
 
 
 def balance(code: str) -> Balance:
@@ -76,33 +108,24 @@ def balances(codes: Iterable[str]) -> dict[str, Balance]:
     wanted = list(dict.fromkeys(codes))
     if not wanted:
         return {}
-    found = {
-        code: Balance(code=code, debits=Money(debits), credits=Money(credits_))
-        for code, debits, credits_ in read(_BALANCES, [wanted])
-    }
-    nothing = Money(0)
-    return {
-        code: found.get(code) or Balance(code=code, debits=nothing, credits=nothing)
-        for code in wanted
-    }
+    found = {row[0]: _balance(*row) for row in read(_BALANCES, [wanted])}
+    return {code: found.get(code) or _balance(code, 0, 0, 0, 0) for code in wanted}
 
 
 def balances_of_kind(kind: Kind | str) -> dict[str, Balance]:
     """Every account of one kind, by code."""
     rows = Account.objects.filter(kind=str(Kind(kind))).order_by("code")
-    return {b.code: b for b in _balances(rows)}
-
-
-def _balances(rows: QuerySet[Account]) -> list[Balance]:
-    return [
-        Balance(code=code, debits=Money(debits), credits=Money(credits_))
-        for code, debits, credits_ in rows.values_list("code", "debits_fen", "credits_fen")
-    ]
+    return {row[0]: _balance(*row) for row in rows.values_list(*_FIELDS)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferView:
-    """One transfer. `amount` left `debit` and arrived at `credit`."""
+    """One transfer. `amount` left `debit` and arrived at `credit`, if its step moves money.
+
+    Args:
+        pending: the pending transfer that this one posted or voided.
+        pending_key: that one's key; empty for the other steps.
+    """
 
     ref: Ref
     key: str
@@ -113,6 +136,14 @@ class TransferView:
     cause: Ref
     occurred_at: datetime
     recorded_at: datetime
+    step: Step
+    pending: Ref | None
+    pending_key: str
+
+    @property
+    def moved(self) -> Money:
+        """What it made move: nothing while it is pending, and nothing when it voids."""
+        return self.amount if self.step.moves else Money(0)
 
 
 def _transfer_view(row: Transfer) -> TransferView:
@@ -126,11 +157,14 @@ def _transfer_view(row: Transfer) -> TransferView:
         cause=Ref.read(row.cause),
         occurred_at=row.occurred_at,
         recorded_at=row.recorded_at,
+        step=Step(row.step),
+        pending=None if row.pending_id is None else Ref(KIND, row.pending_id),
+        pending_key="" if row.pending is None else row.pending.key,
     )
 
 
 def _transfers() -> QuerySet[Transfer]:
-    return Transfer.objects.select_related("debit", "credit").order_by("number")
+    return Transfer.objects.select_related("debit", "credit", "pending").order_by("number")
 
 
 def transfer(which: Ref | UUID | str) -> TransferView:
@@ -156,6 +190,16 @@ def _find(which: Ref | UUID | str) -> Transfer | None:
             return None
         which = which.id
     return _transfers().filter(id=which).first()
+
+
+def resolution(pending: Ref | UUID | str) -> TransferView | None:
+    """What posted or voided a pending transfer; None while nothing has.
+
+    Raises:
+        NotFound: there is no such transfer.
+    """
+    row = _transfers().filter(pending=transfer(pending).ref.id, step__in=RESOLVING).first()
+    return None if row is None else _transfer_view(row)
 
 
 def transfers_caused_by(cause: Ref) -> list[TransferView]:
@@ -186,6 +230,9 @@ class StatementLine:
         other: the account at the other end.
         amount: positive when it came in, negative when it went out.
         balance: what stood on the account after this line.
+        reserved: what the line set aside on this account (positive) or let go (negative). A
+            pending or a void is such a memo line, with an amount of nought.
+        pending: the pending transfer that the line posted or voided.
         number: pass the last line's to `statement(before=…)` for the next page.
     """
 
@@ -199,6 +246,9 @@ class StatementLine:
     occurred_at: datetime
     recorded_at: datetime
     number: int
+    step: Step
+    reserved: Money
+    pending: Ref | None
 
 
 NEWEST = 2**63 - 1
@@ -209,10 +259,11 @@ _STATEMENT = """
     WITH account AS (
         SELECT id, credits_fen - debits_fen AS fen FROM ledger_account WHERE code = %(code)s
     ), line AS NOT MATERIALIZED (
-        SELECT *, -fen AS signed, credit_id AS other_id
+        SELECT *, CASE WHEN step IN ('single', 'post') THEN -fen ELSE 0 END AS signed,
+               credit_id AS other_id
         FROM ledger_transfer WHERE debit_id = (SELECT id FROM account)
         UNION ALL
-        SELECT *, fen, debit_id
+        SELECT *, CASE WHEN step IN ('single', 'post') THEN fen ELSE 0 END, debit_id
         FROM ledger_transfer WHERE credit_id = (SELECT id FROM account)
     ), page AS (
         SELECT * FROM line WHERE number < %(before)s ORDER BY number DESC LIMIT %(limit)s
@@ -224,8 +275,10 @@ _STATEMENT = """
            (top.fen - coalesce(sum(p.signed) OVER (
                ORDER BY p.number DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
            )::bigint,
-           p.reason, p.cause, p.occurred_at, p.recorded_at, p.number
+           p.reason, p.cause, p.occurred_at, p.recorded_at, p.number, p.step,
+           CASE WHEN p.step = 'pending' THEN p.fen ELSE coalesce(-held.fen, 0) END, p.pending_id
     FROM page p CROSS JOIN top JOIN ledger_account o ON o.id = p.other_id
+    LEFT JOIN ledger_transfer held ON held.id = p.pending_id
     ORDER BY p.number DESC
 """
 
@@ -255,6 +308,9 @@ def statement(code: str, *, limit: int = 50, before: int | None = None) -> list[
                 occurred_at=occurred_at,
                 recorded_at=recorded_at,
                 number=number,
+                step=Step(step),
+                reserved=Money(reserved),
+                pending=None if pending is None else Ref(KIND, pending),
             )
             for (
                 pk,
@@ -267,106 +323,23 @@ def statement(code: str, *, limit: int = 50, before: int | None = None) -> list[
                 occurred_at,
                 recorded_at,
                 number,
+                step,
+                reserved,
+                pending,
             ) in cursor.fetchall()
         ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditView:
-    """One line of the audit book. People and organisations are ids; `registry` knows their names."""
-
-    at: datetime
-    person: UUID | None
-    organisation: UUID | None
-    role: Role
-    via: str
-    action: str
-    subject: Ref
-    reason: str
-    before: Mapping[str, object] | None
-    after: Mapping[str, object] | None
-    before_digest: str
-    after_digest: str
-
-
-def audit_of(subject: Ref) -> list[AuditView]:
-    """Who did what to one thing, oldest first."""
-    return [_audit_view(r) for r in AuditRow.objects.filter(subject=str(subject)).order_by("id")]
-
-
-def _audit_view(row: AuditRow) -> AuditView:
-    detail = row.detail or {}
-    return AuditView(
-        at=row.recorded_at,
-        person=row.person,
-        organisation=row.organisation,
-        role=Role(row.role),
-        via=row.via,
-        action=row.action,
-        subject=Ref.read(row.subject),
-        reason=row.reason,
-        before=detail.get("before"),
-        after=detail.get("after"),
-        before_digest=bytes(row.before_digest or b"").hex(),
-        after_digest=bytes(row.after_digest or b"").hex(),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedView:
-    """One line of the audit book with its place in the chain."""
-
-    position: int
-    block: int
-    row: AuditView
-
-
-def sealed_since(position: int, *, limit: int = 500) -> list[SealedView]:
-    """The sealed lines after a position, in order (0 for the first).
-
-    A reader that remembers the last position it has dealt with misses nothing and sees nothing
-    twice; ids of rows would not do, because a lower one may commit later.
-    """
-    assert position >= 0 and limit > 0, (position, limit)
-    rows = SealedRow.objects.filter(position__gt=position).select_related("row")
-    return [
-        SealedView(position=one.position, block=one.block_id, row=_audit_view(one.row))
-        for one in rows.order_by("position")[:limit]
-    ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealStatus:
-    """How far the seal has come. `head` is what an auditor writes down; empty before the first."""
-
-    blocks: int
-    rows: int
-    waiting: int
-    head: str
-    key: str
-    sealed_at: datetime | None
-
-
-def seal_status() -> SealStatus:
-    """How many blocks and rows are sealed, how many rows wait, and the last head."""
-    last = Block.objects.order_by("-number").first()
-    rows = SealedRow.objects.order_by("-position").values_list("position", flat=True).first() or 0
-    return SealStatus(
-        blocks=last.number if last else 0,
-        rows=rows,
-        waiting=AuditRow.objects.count() - SealedRow.objects.count(),
-        head=bytes(last.head).hex() if last else "",
-        key=last.key if last else "",
-        sealed_at=last.sealed_at if last else None,
-    )
-
-
 def links(ref: Ref) -> list[Ref]:
-    """What the book knows to hang together with this thing: a transfer's cause, or what a cause
-    made move.
+    """What the book knows to hang together with this thing: a transfer's cause, with the pending
+    one it resolved or the one that resolved it; or what a cause made move.
     """
     if ref.kind == KIND:
         row = _find(ref)
-        return [] if row is None else [Ref.read(row.cause)]
+        if row is None:
+            return []
+        resolver = Transfer.objects.filter(pending=row.id, step__in=RESOLVING)
+        partners = [row.pending_id, *resolver.values_list("id", flat=True)]
+        return [Ref.read(row.cause), *(Ref(KIND, pk) for pk in partners if pk is not None)]
     ids = Transfer.objects.filter(cause=str(ref)).order_by("number").values_list("id", flat=True)
     return [Ref(KIND, pk) for pk in ids]
