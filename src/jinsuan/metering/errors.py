@@ -33,3 +33,31 @@ class TariffInvalid(DomainError):
 
     def explain(self) -> str:
         return f"资源 {self.resource} 的价目没有登记：{self.problem}。请改正后重新登记。"
+
+
+@dataclass(eq=False)
+class InvoiceRefused(DomainError):
+    """发票不能这样登记."""
+
+    code: ClassVar[str] = "metering.invoice_refused"
+    http_status: ClassVar[int] = 422
+    number: str
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"发票 {self.number} 没有登记：{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
+class ContractPaymentRefused(DomainError):
+    """付款凭证不能这样登记."""
+
+    code: ClassVar[str] = "metering.contract_payment_refused"
+    http_status: ClassVar[int] = 422
+    reference: str
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"付款凭证 {self.reference} 没有登记：{self.problem}。{self.mend}"
