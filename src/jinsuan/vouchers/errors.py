@@ -75,3 +75,43 @@ class VoucherMoveRefused(DomainError):
             f"没有{self.act}：算力券 {self.voucher} 现在是“{self.state}”，"
             f"只有“{'”或“'.join(self.from_states)}”的券可以{self.act}。请核对编号和现状。"
         )
+
+
+@dataclass(eq=False)
+class BankFileRefused(DomainError):
+    """银行流水文件没有采用: nothing of it was booked."""
+
+    code: ClassVar[str] = "vouchers.bank_file_refused"
+    http_status: ClassVar[int] = 422
+    line: int
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"整份流水没有采用：第 {self.line} 行{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
+class BankEntryRefused(DomainError):
+    """这笔流水不能这样认领."""
+
+    code: ClassVar[str] = "vouchers.bank_entry_refused"
+    reference: str
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"流水 {self.reference} 没有认领：{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
+class CashOrderRefused(DomainError):
+    """付款单不能这样办."""
+
+    code: ClassVar[str] = "vouchers.cash_order_refused"
+    order: str
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"付款单 {self.order} 没有办理：{self.problem}。{self.mend}"
