@@ -50,7 +50,7 @@ def register_invoice(
             invoice, or a red one takes back more than is left of its original.
     """
     plain = re.sub(r"\s+", "", unicodedata.normalize("NFKC", number))
-    _may_register(actor, seller, buyer, "登记发票")
+    person = _may_register(actor, seller, buyer, "登记发票")
     _check_form(plain, seller, buyer, amount, issued_on, now)
     first = _original(plain, original, amount)
     if first is not None:
@@ -67,7 +67,7 @@ def register_invoice(
             "amount_fen": amount.fen,
             "original": first,
             "issued_on": issued_on,
-            "recorded_by": actor.person,
+            "recorded_by": person,
             "recorded_at": now,
         },
     )
@@ -112,7 +112,7 @@ def register_payment(
     row = Contract.objects.filter(id=contract).first()
     if row is None:
         raise NotFound("合同", str(Ref("contract", contract)))
-    _may_register(actor, row.provider_id, row.tenant_id, "登记付款凭证")
+    person = _may_register(actor, row.provider_id, row.tenant_id, "登记付款凭证")
     reference = bank_reference.strip()
     if not _REFERENCE.fullmatch(reference):
         raise ContractPaymentRefused(
@@ -133,7 +133,7 @@ def register_payment(
             "contract": row,
             "amount_fen": amount.fen,
             "paid_on": paid_on,
-            "recorded_by": actor.person,
+            "recorded_by": person,
             "recorded_at": now,
         },
     )
@@ -154,13 +154,12 @@ def register_payment(
     return ref
 
 
-def _may_register(actor: Actor, seller: UUID, buyer: UUID, act: str) -> None:
-    if actor.role in OFFICIALS:
-        return
-    if actor.role is Role.TENANT and actor.organisation == buyer:
-        return
-    if actor.role is Role.CENTRE_OPERATOR and actor.organisation == seller:
-        return
+def _may_register(actor: Actor, seller: UUID, buyer: UUID, act: str) -> UUID:
+    """The person, if one of either side or an official."""
+    own = {Role.TENANT: buyer, Role.CENTRE_OPERATOR: seller}.get(actor.role)
+    official = actor.role in OFFICIALS
+    if actor.person is not None and (official or (own and actor.organisation == own)):
+        return actor.person
     raise NotAllowed(act, "合同双方自己的经办人，省级经办或财政")
 
 
