@@ -306,3 +306,16 @@ class SheetInvalid(DomainError):
         shown = "".join(problem.words() for problem in self.problems[:5])
         more = f"另有 {len(self.problems) - 5} 处。" if len(self.problems) > 5 else ""
         return f"整份文件没有采用，有 {len(self.problems)} 处错误：{shown}{more}"
+
+
+@dataclass(eq=False)
+class PayeeAccountRefused(DomainError):
+    """收款账户不能这样登记或核实."""
+
+    code: ClassVar[str] = "casework.payee_account_refused"
+    organisation: str
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"{self.organisation}的收款账户没有办理：{self.problem}。{self.mend}"

@@ -26,8 +26,29 @@ END
 $$;
 CREATE TRIGGER casework_payee_goes_on BEFORE UPDATE ON casework_payeeaccount
     FOR EACH ROW EXECUTE FUNCTION casework_payee_goes_on();
+
+-- Where a line was sent to, and what went to the bank, is never rewritten.
+CREATE FUNCTION casework_sent_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    before jsonb := to_jsonb(OLD) -> TG_ARGV[0];
+BEGIN
+    IF before NOT IN ('null'::jsonb, '""'::jsonb)
+       AND before IS DISTINCT FROM to_jsonb(NEW) -> TG_ARGV[0] THEN
+        RAISE EXCEPTION '% of % is fixed once it is written', TG_ARGV[0], TG_TABLE_NAME
+            USING ERRCODE = 'restrict_violation', TABLE = TG_TABLE_NAME;
+    END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER casework_sent_stays BEFORE UPDATE ON casework_paymentline
+    FOR EACH ROW EXECUTE FUNCTION casework_sent_stays('account_id');
+CREATE TRIGGER casework_sent_stays BEFORE UPDATE ON casework_paymentbatch
+    FOR EACH ROW EXECUTE FUNCTION casework_sent_stays('file_sha256');
 """
 BACKWARD = """
+DROP TRIGGER casework_sent_stays ON casework_paymentbatch;
+DROP TRIGGER casework_sent_stays ON casework_paymentline;
+DROP FUNCTION casework_sent_stays;
 DROP TRIGGER casework_payee_goes_on ON casework_payeeaccount;
 DROP FUNCTION casework_payee_goes_on;
 DROP TRIGGER casework_payeeaccount_stays ON casework_payeeaccount;
