@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
-from jinsuan.kernel.errors import BadInput, NotAllowed
+from jinsuan.casework.actions.payees import confirm_payee_account, enter_payee_account
+from jinsuan.kernel.errors import BadInput, NotAllowed, NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger import accounts
@@ -35,7 +36,14 @@ from jinsuan.vouchers.actions.cash_orders import (
 from jinsuan.vouchers.actions.matches import assign_suspense, match_debit
 from jinsuan.vouchers.errors import BankEntryRefused, BankFileRefused, CashOrderRefused
 from jinsuan.vouchers.models import BankEntry, BankFile, CashOrder, EntryMatch
-from tests.bank_world import OWN, statement
+from jinsuan.vouchers.queries_bank import (
+    access_cash_order,
+    bank_position,
+    cash_orders,
+    suspense,
+    unexplained,
+)
+from tests.bank_world import OTHER, OWN, statement
 from tests.flows.casework_world import NOW
 from tests.flows.world import SYSTEM, organisation, person, uscc
 
@@ -130,6 +138,59 @@ def test_codes_and_credit_codes_top_up_and_the_rest_is_suspense(purse: Purse) ->
     assert "2 个不同的机构" in entry("B4").finding
     assert entry("B3").remark == "=cmd|' /C calc'!A0"
     assert not check_book().differences
+
+
+def test_a_called_back_account_with_its_holders_name_tops_up(purse: Purse) -> None:
+    account = enter_payee_account(
+        purse.tenant_id,
+        holder="乙大学",
+        bank="工行",
+        number=OTHER,
+        keys=KEYS,
+        actor=purse.tenant,
+        now=NOW,
+    )
+    purse.take({"流水号": "B1"})
+    confirm_payee_account(account.id, call_back="按留存电话核实", actor=purse.first, now=NOW)
+    purse.take(
+        {"流水号": "B2"}, {"流水号": "B3", "对方户名": "丙企业"}, {"流水号": "B4", "附言": uscc(1)}
+    )
+
+    outcomes = [entry(f"B{n}").outcome for n in range(1, 5)]
+    assert outcomes == ["suspense", "top_up", "suspense", "suspense"]
+    assert purse.cash == Money(100)
+
+
+def test_bank_and_book_agree_and_show_where_they_do_not(purse: Purse) -> None:
+    purse.take({"流水号": "B1", "金额": "9.00", "附言": purse.code, "余额": "9.00"})
+    order = purse.refund("2.00")
+    purse.take(
+        {"流水号": "B2", "收付": "付", "金额": "2.00", "附言": order.number, "余额": "7.00"},
+        {"流水号": "B3", "收付": "付", "金额": "1.00", "余额": "6.00"},
+    )
+    typed_in(purse, "4.00", "B9")
+
+    found = bank_position("supervised")
+
+    assert (found.received, found.paid, found.unexplained) == (Money(900), Money(200), Money(100))
+    assert (found.book, found.difference, found.told) == (Money(1100), Money(400), Money(600))
+    assert [e.reference for e in unexplained(purse.first)] == ["B3"]
+    assert suspense(purse.second) == []
+    with pytest.raises(NotAllowed):
+        suspense(purse.tenant)
+
+
+def test_an_order_is_seen_by_its_owner_and_the_treasury(purse: Purse) -> None:
+    purse.fund("1.00")
+    order = purse.refund("1.00")
+    stranger = person("stranger", purse.provider, Role.TENANT, NOW)
+
+    for viewer in (purse.tenant, purse.second):
+        assert access_cash_order(viewer, order.id).number == order.number
+        assert len(cash_orders(viewer)) == 1
+    assert cash_orders(stranger) == cash_orders(SYSTEM) == []
+    with pytest.raises(NotFound):
+        access_cash_order(stranger, order.id)
 
 
 def test_the_same_file_twice_is_harmless_even_with_the_clock_set_back(purse: Purse) -> None:
