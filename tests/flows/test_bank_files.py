@@ -1,126 +1,41 @@
-"""Cash from the bank's file: top-ups, 待查款项, orders of refund and payout, each exactly once."""
+"""Cash from the bank's file: top-ups and 待查款项, each exactly once."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
-from uuid import UUID
 
 import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 
 from jinsuan.casework.actions.payees import confirm_payee_account, enter_payee_account
-from jinsuan.kernel.errors import BadInput, NotAllowed, NotFound
+from jinsuan.kernel.errors import BadInput, NotAllowed
 from jinsuan.kernel.money import Money
-from jinsuan.kernel.ref import Actor, Ref, Role
+from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger import accounts
-from jinsuan.ledger.actions import Posting, post
 from jinsuan.ledger.queries import balance, check_book
-from jinsuan.ledger.reasons import Reason
 from jinsuan.registry.sealing import DataKey, Keyring
-from jinsuan.vouchers.actions import book_top_up
-from jinsuan.vouchers.actions.bank import Taken, take_bank_file
 from jinsuan.vouchers.actions.bank_accounts import (
-    give_top_up_code,
-    open_bank_account,
     reseal_bank_accounts,
 )
-from jinsuan.vouchers.actions.cash_orders import (
-    ask_refund,
-    cancel_order,
-    confirm_order,
-    order_payout,
-    order_refund,
-    reject_order,
-)
-from jinsuan.vouchers.actions.matches import assign_suspense, match_debit
-from jinsuan.vouchers.errors import BankEntryRefused, BankFileRefused, CashOrderRefused
-from jinsuan.vouchers.models import BankEntry, BankFile, CashOrder, EntryMatch
+from jinsuan.vouchers.actions.matches import assign_suspense
+from jinsuan.vouchers.errors import BankEntryRefused, BankFileRefused
+from jinsuan.vouchers.models import BankEntry, BankFile, EntryMatch
 from jinsuan.vouchers.queries_bank import (
-    access_cash_order,
     bank_position,
-    cash_orders,
     suspense,
     unexplained,
 )
-from tests.bank_world import OTHER, OWN, statement
+from tests.bank_world import OTHER
 from tests.flows.casework_world import NOW
-from tests.flows.world import SYSTEM, organisation, person, uscc
+from tests.flows.purse import BANK, KEYS, SUSPENSE, Purse, entry, typed_in
+from tests.flows.world import SYSTEM, uscc
 
 pytestmark = pytest.mark.django_db
-KEYS = Keyring((DataKey("k1", bytes(32)),))
-BANK = accounts.bank("supervised")
-SUSPENSE = accounts.suspense("supervised")
-
-
-class Purse:
-    """A treasury of two, a tenant, a provider and one supervised account."""
-
-    def __init__(self) -> None:
-        bureau = organisation(3, "财政厅", NOW)
-        self.tenant_id, self.provider = organisation(2, "乙大学", NOW), organisation(1, "甲", NOW)
-        self.tenant = person("tenant", self.tenant_id, Role.TENANT, NOW)
-        self.first = person("first", bureau, Role.TREASURY, NOW)
-        self.second = person("second", bureau, Role.TREASURY, NOW)
-        self.open("supervised", OWN)
-        self.code = give_top_up_code(self.tenant_id, actor=self.tenant, now=NOW)
-        self.cash_account = accounts.cash(Ref("organisation", self.tenant_id))
-
-    def open(self, code: str, number: str) -> None:
-        open_bank_account(
-            code,
-            name="算力监管户",
-            bank="工行太原",
-            number=number,
-            purpose="用算主体充值",
-            keys=KEYS,
-            actor=self.first,
-            now=NOW,
-        )
-
-    def take(self, *rows: dict[str, str], **more: Any) -> Taken:
-        given = {"account": "supervised", "keys": KEYS, "actor": self.first, "now": NOW}
-        return take_bank_file(statement(*rows), **{**given, **more})
-
-    @property
-    def cash(self) -> Money:
-        return balance(self.cash_account).available
-
-    def fund(self, yuan: str) -> None:
-        self.take({"流水号": "FUND", "金额": yuan, "附言": self.code})
-
-    def ask(self, yuan: str, key: str = "click1", **more: Any) -> UUID:
-        given = {"reason": "项目结束", "actor": self.tenant, "now": NOW}
-        return ask_refund(Money.yuan(yuan), order_key=key, **{**given, **more}).id
-
-    def refund(self, yuan: str) -> CashOrder:
-        """Asked, made and confirmed."""
-        order = self.ask(yuan)
-        order_refund(order, account="supervised", actor=self.first, now=NOW)
-        confirm_order(order, actor=self.second, now=NOW)
-        return CashOrder.objects.get(id=order)
-
-    def owe(self, yuan: str) -> None:
-        provider = Ref("organisation", self.provider)
-        posting = Posting(
-            key="capture:test",
-            debit=BANK,
-            credit=accounts.payable(provider, "cash"),
-            amount=Money.yuan(yuan),
-            reason=Reason.CAPTURE,
-            cause=provider,
-            occurred_at=NOW,
-        )
-        post([posting], actor=SYSTEM, now=NOW)
 
 
 @pytest.fixture
 def purse() -> Purse:
     return Purse()
-
-
-def entry(reference: str) -> BankEntry:
-    return BankEntry.objects.get(reference=reference)
 
 
 def test_codes_and_credit_codes_top_up_and_the_rest_is_suspense(purse: Purse) -> None:
@@ -178,19 +93,6 @@ def test_bank_and_book_agree_and_show_where_they_do_not(purse: Purse) -> None:
     assert suspense(purse.second) == []
     with pytest.raises(NotAllowed):
         suspense(purse.tenant)
-
-
-def test_an_order_is_seen_by_its_owner_and_the_treasury(purse: Purse) -> None:
-    purse.fund("1.00")
-    order = purse.refund("1.00")
-    stranger = person("stranger", purse.provider, Role.TENANT, NOW)
-
-    for viewer in (purse.tenant, purse.second):
-        assert access_cash_order(viewer, order.id).number == order.number
-        assert len(cash_orders(viewer)) == 1
-    assert cash_orders(stranger) == cash_orders(SYSTEM) == []
-    with pytest.raises(NotFound):
-        access_cash_order(stranger, order.id)
 
 
 def test_the_same_file_twice_is_harmless_even_with_the_clock_set_back(purse: Purse) -> None:
@@ -260,16 +162,6 @@ def test_only_the_treasury_takes_files(purse: Purse) -> None:
             purse.take({}, actor=actor)
 
 
-def typed_in(purse: Purse, yuan: str, reference: str = "B1") -> None:
-    book_top_up(
-        tenant=purse.tenant_id,
-        amount=Money.yuan(yuan),
-        bank_reference=reference,
-        actor=purse.first,
-        now=NOW,
-    )
-
-
 def test_a_top_up_typed_in_and_the_files_are_one(purse: Purse) -> None:
     typed_in(purse, "1.00")
     taken = purse.take({"附言": ""})  # nameless, but typed in for the tenant already
@@ -328,168 +220,6 @@ def test_suspense_is_assigned_once_by_a_second_person_with_a_reason(purse: Purse
             matched_by=pk,
             matched_at=NOW,
         )
-
-
-def test_a_refund_is_held_when_ordered_and_leaves_when_the_bank_says_so(purse: Purse) -> None:
-    purse.fund("10.00")
-    order = purse.refund("10.00")
-    due = accounts.due(Ref("cashorder", order.id))
-    assert (purse.cash, balance(due).available) == (Money(0), Money(1000))
-
-    row = {"流水号": "OUT", "收付": "付", "金额": "10.00", "附言": f"退款{order.number}"}
-    assert purse.take(row).paid == 1
-    purse.take(row, {"流水号": "X"})
-
-    order.refresh_from_db()
-    assert (order.state, order.bank_reference) == ("paid", "OUT")
-    assert balance(due).available == Money(0)
-    assert balance(BANK).available == Money(-100)
-    assert not check_book().differences
-
-
-def test_a_double_click_makes_one_order(purse: Purse) -> None:
-    purse.fund("10.00")
-
-    assert purse.ask("6.00") == purse.ask("6.00")
-    with pytest.raises(CashOrderRefused, match="防重编号"):
-        purse.ask("5.00")
-    with pytest.raises(CashOrderRefused, match=r"10\.00"):
-        purse.ask("10.01", "click2")
-    assert CashOrder.objects.count() == 1
-    order = purse.ask("6.00")
-    order_refund(order, account="supervised", actor=purse.first, now=NOW)
-    with pytest.raises(CashOrderRefused, match="待复核"):
-        order_refund(order, account="supervised", actor=purse.first, now=NOW)
-    assert purse.cash == Money(400)
-
-
-def test_two_people_and_the_database_says_so_too(purse: Purse) -> None:
-    purse.fund("1.00")
-    order = purse.ask("1.00")
-    order_refund(order, account="supervised", actor=purse.first, now=NOW)
-
-    with pytest.raises(CashOrderRefused, match="另一位"):
-        confirm_order(order, actor=purse.first, now=NOW)
-    assert purse.first.person is not None
-    with pytest.raises(IntegrityError), transaction.atomic():
-        CashOrder.objects.filter(id=order).update(
-            state="confirmed", confirmed_by=purse.first.person, confirmed_at=NOW
-        )
-    with pytest.raises(DatabaseError), transaction.atomic():
-        CashOrder.objects.filter(id=order).update(amount_fen=2)
-
-
-def test_what_the_bank_rejects_goes_back_and_may_be_asked_for_again(purse: Purse) -> None:
-    purse.fund("3.00")
-    order = purse.refund("3.00")
-    reject_order(order.id, reason="户名不符", actor=purse.first, now=NOW)
-    reject_order(order.id, reason="户名不符", actor=purse.first, now=NOW)
-    assert purse.cash == Money(300)
-
-    row = {"流水号": "OUT", "收付": "付", "金额": "3.00", "附言": order.number}
-    assert purse.take(row).unexplained == 1
-    assert "银行退回" in entry("OUT").finding
-    assert purse.ask("3.00", "click2") != order.id
-
-
-def test_cancelling_gives_the_money_back(purse: Purse) -> None:
-    purse.fund("3.00")
-    order = purse.ask("3.00")
-    order_refund(order, account="supervised", actor=purse.first, now=NOW)
-    with pytest.raises(NotAllowed):
-        cancel_order(order, reason="不退了", actor=purse.tenant, now=NOW)
-    for _ in range(2):
-        cancel_order(order, reason="不退了", actor=purse.first, now=NOW)
-    assert purse.cash == Money(300)
-
-
-@pytest.mark.parametrize(
-    ("remark", "yuan", "finding"),
-    [
-        ("手续费", "3.00", "没有付款单编号"),
-        ("TK2025-999999", "3.00", "没有付款单 TK2025-999999"),
-        ("{n} TK2025-999999", "3.00", "2 个付款单编号"),
-        ("{n}", "2.99", "银行付了 ¥2.99"),
-    ],
-)
-def test_what_went_out_for_no_order_is_listed_and_not_booked(
-    purse: Purse, remark: str, yuan: str, finding: str
-) -> None:
-    purse.fund("3.00")
-    order = purse.refund("3.00")
-    before = balance(BANK)
-
-    row = {"流水号": "OUT", "收付": "付", "金额": yuan, "附言": remark.format(n=order.number)}
-    taken = purse.take(row)
-
-    assert taken.unexplained == 1
-    assert finding in entry("OUT").finding
-    assert balance(BANK) == before
-
-
-def test_an_order_is_paid_once_within_a_file_and_across_files(purse: Purse) -> None:
-    purse.fund("3.00")
-    order = purse.refund("3.00")
-    row = {"收付": "付", "金额": "3.00", "附言": order.number}
-
-    purse.take({"流水号": "O1", **row}, {"流水号": "O2", **row})
-    purse.take({"流水号": "O3", **row})
-
-    assert [entry(f"O{n}").outcome for n in (1, 2, 3)] == ["paid", "unexplained", "unexplained"]
-    assert "重复付款" in entry("O2").finding
-    assert balance(BANK).available == Money(0)
-
-
-def test_a_payment_whose_number_the_bank_lost_is_matched_by_a_second_person(purse: Purse) -> None:
-    purse.fund("3.00")
-    order = purse.refund("3.00")
-    purse.take({"流水号": "OUT", "收付": "付", "金额": "3.00", "附言": "退款"})
-    pk = entry("OUT").id
-
-    with pytest.raises(BankEntryRefused):
-        match_debit(pk, order=order.id, reason="电话核对", actor=purse.first, now=NOW)
-    for _ in range(2):
-        match_debit(pk, order=order.id, reason="电话核对", actor=purse.second, now=NOW)
-
-    order.refresh_from_db()
-    assert order.state == "paid"
-    assert balance(BANK).available == Money(0)
-
-
-def test_a_payout_takes_at_most_what_is_payable_and_comes_back_when_returned(purse: Purse) -> None:
-    purse.owe("7.00")
-    payable = accounts.payable(Ref("organisation", purse.provider), "cash")
-
-    def pay(yuan: str, key: str = "k") -> UUID:
-        return order_payout(
-            purse.provider,
-            Money.yuan(yuan),
-            account="supervised",
-            order_key=key,
-            reason="九月结算",
-            actor=purse.first,
-            now=NOW,
-        ).id
-
-    with pytest.raises(CashOrderRefused, match=r"7\.00"):
-        pay("7.01")
-    order = pay("7.00")
-    assert pay("7.00") == order
-    with pytest.raises(CashOrderRefused):
-        pay("0.01", "k2")
-    confirm_order(order, actor=purse.second, now=NOW)
-    number = CashOrder.objects.get(id=order).number
-    purse.take({"流水号": "OUT", "收付": "付", "金额": "7.00", "附言": number})
-    assert balance(BANK).available == Money(0)
-
-    purse.take({"流水号": "BACK", "金额": "7.00", "附言": f"退汇 {number}"})
-    assert "退汇" in entry("BACK").finding
-    to = Ref("cashorder", order)
-    assign_suspense(entry("BACK").id, to=to, reason="账号已销户", actor=purse.second, now=NOW)
-
-    assert CashOrder.objects.get(id=order).state == "returned"
-    assert balance(payable).available == Money(700)
-    assert not check_book().differences
 
 
 def test_what_the_bank_said_stays(purse: Purse) -> None:

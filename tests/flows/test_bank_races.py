@@ -13,7 +13,7 @@ from jinsuan.ledger.queries import check_book
 from jinsuan.vouchers.actions.cash_orders import order_refund
 from jinsuan.vouchers.models import BankFile, CashOrder
 from tests.flows.casework_world import NOW
-from tests.flows.test_bank_files import Purse, typed_in
+from tests.flows.purse import Purse, typed_in
 
 pytestmark = pytest.mark.usefixtures("committed_db")
 

@@ -19,6 +19,7 @@ from jinsuan.ledger import accounts
 from jinsuan.ledger.queries import balances
 from jinsuan.ledger.statements import read
 from jinsuan.vouchers.models import Funding, FundingSource, Voucher
+from jinsuan.vouchers.queries_bank import links as bank_links
 from jinsuan.vouchers.split import Purse
 
 
@@ -381,4 +382,4 @@ def links(ref: Ref) -> list[Ref]:
             Ref("organisation", row.tenant_id),
             Ref("person", row.issued_by_id),
         ]
-    return []
+    return bank_links(ref)
