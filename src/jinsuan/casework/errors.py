@@ -277,3 +277,45 @@ class PaymentRefused(DomainError):
 
     def explain(self) -> str:
         return f"没有办理拨付：{self.problem}。{self.mend}"
+
+
+@dataclass(frozen=True, slots=True)
+class SheetProblem:
+    """One mistake in a sheet. Line 1 is the header; no column: the whole line."""
+
+    line: int
+    column: str
+    problem: str
+    mend: str
+
+    def words(self) -> str:
+        """One sentence."""
+        column = f"“{self.column}”" if self.column else ""
+        return f"第 {self.line} 行{column}{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
+class SheetInvalid(DomainError):
+    """表格有错: nothing of it was taken."""
+
+    code: ClassVar[str] = "casework.sheet_invalid"
+    http_status: ClassVar[int] = 422
+    problems: tuple[SheetProblem, ...]
+
+    def explain(self) -> str:
+        shown = "".join(problem.words() for problem in self.problems[:5])
+        more = f"另有 {len(self.problems) - 5} 处。" if len(self.problems) > 5 else ""
+        return f"整份文件没有采用，有 {len(self.problems)} 处错误：{shown}{more}"
+
+
+@dataclass(eq=False)
+class PayeeAccountRefused(DomainError):
+    """收款账户不能这样登记或核实."""
+
+    code: ClassVar[str] = "casework.payee_account_refused"
+    organisation: str
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"{self.organisation}的收款账户没有办理：{self.problem}。{self.mend}"

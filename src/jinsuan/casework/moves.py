@@ -260,6 +260,7 @@ VOUCHER = Table(
         ("退回补正", "province", "returned", _S, _SAY),
         ("不予通过", "province", "refused", _S, _SAY),
         ("公示期满", "notice", "issued", _P, frozenset({Need.NOTICE_OVER})),
+        ("年度结束", "notice", "refused", _P, _SAY),
         ("异议成立", "notice", "province", _S, frozenset({Need.REASON, Need.UPHELD})),
     ),
 )

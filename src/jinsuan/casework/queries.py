@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -261,6 +262,25 @@ class BatchView:
     lines: tuple[LineView, ...]
 
 
+SEES_BATCHES = (Role.TREASURY, Role.AUDITOR, Role.PROVINCIAL_OFFICER, Role.SYSTEM)
+
+
+def batch_called(viewer: Actor, name: str) -> Ref:
+    """A payment batch by its number or its identifier.
+
+    Raises:
+        NotFound: there is none, or this viewer may not.
+    """
+    rows = PaymentBatch.objects.filter(number=name.strip())
+    found = [Ref("paymentbatch", pk) for pk in rows.values_list("id", flat=True)]
+    if not found and name.strip().startswith("paymentbatch_"):
+        with suppress(ValueError):
+            found = [Ref.read(name.strip())]
+    if not found or viewer.role not in SEES_BATCHES:
+        raise NotFound("拨付批次", name[:60])
+    return found[0]
+
+
 def batch_view(viewer: Actor, which: UUID, *, now: datetime) -> BatchView:
     """A payment batch, for the treasury, the auditor and the province.
 
@@ -269,8 +289,7 @@ def batch_view(viewer: Actor, which: UUID, *, now: datetime) -> BatchView:
     """
     del now  # the door has it like every other; who may see a batch does not change with time
     row = PaymentBatch.objects.filter(id=which).first()
-    allowed = (Role.TREASURY, Role.AUDITOR, Role.PROVINCIAL_OFFICER, Role.SYSTEM)
-    if row is None or viewer.role not in allowed:
+    if row is None or viewer.role not in SEES_BATCHES:
         raise NotFound("拨付批次", str(Ref("paymentbatch", which)))
     lines = row.lines.select_related("case", "payee").order_by("place")
     return BatchView(

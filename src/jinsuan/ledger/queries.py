@@ -52,6 +52,7 @@ __all__ = [
     "transfers_caused_by",
     "transfers_caused_by_each",
     "transfers_with_key_prefix",
+    "transfers_with_keys",
 ]
 
 KIND = "transfer"
@@ -220,6 +221,11 @@ def transfers_with_key_prefix(prefix: str) -> list[TransferView]:
     """The transfers of one family of facts, such as "capture:job_…:", in order of recording."""
     assert prefix, "a prefix of nothing is the whole book"
     return [_transfer_view(row) for row in _transfers().filter(key__startswith=prefix)]
+
+
+def transfers_with_keys(keys: Iterable[str]) -> dict[str, TransferView]:
+    """The transfers of these facts, by key; facts that nobody recorded are absent."""
+    return {row.key: _transfer_view(row) for row in _transfers().filter(key__in=list(keys))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,34 @@ class TariffInvalid(DomainError):
 
 
 @dataclass(eq=False)
+class InvoiceRefused(DomainError):
+    """发票不能这样登记."""
+
+    code: ClassVar[str] = "metering.invoice_refused"
+    http_status: ClassVar[int] = 422
+    number: str
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"发票 {self.number} 没有登记：{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
+class ContractPaymentRefused(DomainError):
+    """付款凭证不能这样登记."""
+
+    code: ClassVar[str] = "metering.contract_payment_refused"
+    http_status: ClassVar[int] = 422
+    reference: str
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"付款凭证 {self.reference} 没有登记：{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
 class ContractInvalid(DomainError):
     """合同有误: one field of a contract cannot be registered as it stands."""
 

@@ -244,3 +244,60 @@ class ChargeLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.charge_id}/{self.reading_id}"
+
+
+class Invoice(models.Model):
+    """发票: one e-invoice, tax included. A red-letter one (红字) is negative and names its original."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    number = models.CharField(max_length=20, unique=True)  # once in the whole province
+    seller = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    buyer = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    contract = models.ForeignKey(
+        Contract, on_delete=models.PROTECT, null=True, related_name="invoices"
+    )
+    amount_fen = models.BigIntegerField()
+    original = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="reds")
+    issued_on = models.DateField()
+    recorded_by = models.UUIDField()
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="invoice_number_form", condition=Q(number__regex=r"^[0-9]{20}$")
+            ),
+            models.CheckConstraint(
+                name="invoice_red_names_original",
+                condition=Q(original__isnull=True, amount_fen__gt=0)
+                | Q(original__isnull=False, amount_fen__lt=0),
+            ),
+            models.CheckConstraint(name="invoice_two_parties", condition=~Q(seller=F("buyer"))),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class ContractPayment(models.Model):
+    """付款凭证: what a tenant paid for a contract outside the platform, as its bank slip says."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    contract = models.ForeignKey(Contract, on_delete=models.PROTECT, related_name="payments")
+    payer = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
+    bank_reference = models.CharField(max_length=60)
+    amount_fen = models.BigIntegerField()
+    paid_on = models.DateField()
+    recorded_by = models.UUIDField()
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="contract_payment_once", fields=["payer", "bank_reference"]
+            ),
+            models.CheckConstraint(name="contract_payment_positive", condition=Q(amount_fen__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.payer_id}/{self.bank_reference}"

@@ -82,6 +82,37 @@ def registrar(username: str, *, organisation: str | None, via: str, now: datetim
         NotAllowed: the person runs neither the platform nor a centre (of that organisation).
         BadInput: it is not clear for which organisation.
     """
+    return _acting(
+        username,
+        organisation,
+        REGISTRARS,
+        NotAllowed("导入算力资源清单", "平台运营，或产权单位的算力企业经办人"),
+        via,
+        now,
+    )
+
+
+def treasurer_called(username: str, *, organisation: str | None, via: str, now: datetime) -> Actor:
+    """Who acts for the treasury from a terminal.
+
+    Raises:
+        NotFound: nobody has this log-in name.
+        NotAllowed: the person is not of the treasury.
+        BadInput: it is not clear for which organisation.
+    """
+    refused = NotAllowed("办理银行事项", "财政")
+    return _acting(username, organisation, (Role.TREASURY,), refused, via, now)
+
+
+def _acting(
+    username: str,
+    organisation: str | None,
+    roles: tuple[Role, ...],
+    refused: NotAllowed,
+    via: str,
+    now: datetime,
+) -> Actor:
+    """The person in the first of these roles that they have."""
     person = person_called(username)
     wanted = None if organisation is None else _organisation_called(organisation)
     if organisation is not None and wanted is None:
@@ -89,11 +120,11 @@ def registrar(username: str, *, organisation: str | None, via: str, now: datetim
     found = [
         m
         for m in memberships_of(person.id, now=now)
-        if m.role in REGISTRARS and wanted in (None, m.organisation.id)
+        if m.role in roles and wanted in (None, m.organisation.id)
     ]
-    first = [m for role in REGISTRARS for m in found if m.role is role]
+    first = [m for role in roles for m in found if m.role is role]
     if not first:
-        raise NotAllowed("导入算力资源清单", "平台运营，或产权单位的算力企业经办人")
+        raise refused
     chosen = [m for m in first if m.role is first[0].role]
     if len(chosen) > 1:
         names = "、".join(m.organisation_name for m in chosen)
@@ -102,6 +133,18 @@ def registrar(username: str, *, organisation: str | None, via: str, now: datetim
         )
     one = chosen[0]
     return Actor(person=person.id, organisation=one.organisation.id, role=one.role, via=via)
+
+
+def organisation_called(uscc: str) -> Ref:
+    """The organisation with this credit code.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = _organisation_called(uscc)
+    if found is None:
+        raise NotFound("机构", uscc[:40])
+    return Ref("organisation", found)
 
 
 def _organisation_called(uscc: str) -> UUID | None:

@@ -78,6 +78,46 @@ class VoucherMoveRefused(DomainError):
 
 
 @dataclass(eq=False)
+class BankFileRefused(DomainError):
+    """银行流水文件没有采用: nothing of it was booked."""
+
+    code: ClassVar[str] = "vouchers.bank_file_refused"
+    http_status: ClassVar[int] = 422
+    line: int
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"整份流水没有采用：第 {self.line} 行{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
+class BankEntryRefused(DomainError):
+    """这笔流水不能这样认领."""
+
+    code: ClassVar[str] = "vouchers.bank_entry_refused"
+    reference: str
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"流水 {self.reference} 没有认领：{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
+class CashOrderRefused(DomainError):
+    """付款单不能这样办."""
+
+    code: ClassVar[str] = "vouchers.cash_order_refused"
+    order: str
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"付款单 {self.order} 没有办理：{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
 class ApplicationIncomplete(DomainError):
     """申领材料不全."""
 

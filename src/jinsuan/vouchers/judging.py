@@ -7,7 +7,6 @@ from datetime import date, datetime
 
 from django.db.models import Sum
 
-from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Ref
 from jinsuan.ledger import accounts
@@ -72,9 +71,7 @@ def judge(row: Application, *, now: datetime) -> Judgement:
         terms=terms,
         facts=facts,
         views=tuple(
-            _view(law.pack.facts[name], facts[name])
-            for name in found.bound.facts
-            if name in facts
+            _view(law.pack.facts[name], facts[name]) for name in found.bound.facts if name in facts
         ),
         dates=dates,
         decision=found,

@@ -19,16 +19,48 @@ from jinsuan.ledger import accounts
 from jinsuan.ledger.queries import balances
 from jinsuan.ledger.statements import read
 from jinsuan.vouchers.models import Funding, FundingSource, Voucher
+from jinsuan.vouchers.queries_bank import links as bank_links
 from jinsuan.vouchers.split import Purse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wallet:
-    """What a tenant can spend today: the vouchers that pay together, at one rate, and cash."""
+    """What a tenant can spend today.
 
-    purses: tuple[Purse, ...]
-    rate: Fraction
+    Args:
+        groups: vouchers that pay together, each group with its rate; the one whose voucher expires
+            first is first.
+    """
+
+    groups: tuple[tuple[Fraction, tuple[Purse, ...]], ...]
     cash: Money
+
+    @property
+    def purses(self) -> tuple[Purse, ...]:
+        """The vouchers that would pay first, whoever provides."""
+        return self.groups[0][1] if self.groups else ()
+
+    @property
+    def rate(self) -> Fraction:
+        return self.groups[0][0] if self.groups else Fraction(0)
+
+    def at(
+        self, provider: UUID | None, voucher: str = "auto"
+    ) -> tuple[Fraction, tuple[Purse, ...]]:
+        """The vouchers that pay at one provider, and their rate.
+
+        Args:
+            voucher: "auto", "none" or one voucher's text id.
+        """
+        for rate, purses in self.groups:
+            fit = tuple(
+                p
+                for p in purses
+                if p.provider in (None, provider) and voucher in ("auto", p.voucher)
+            )
+            if fit:
+                return rate, fit
+        return Fraction(0), ()
 
 
 class _Usable(NamedTuple):
@@ -37,16 +69,18 @@ class _Usable(NamedTuple):
     tenant: UUID
     id: UUID
     expires_on: date
+    provider: UUID | None
     programme: UUID
     rate_numerator: int
     rate_denominator: int
 
 
 _USABLE = """
-    SELECT v.tenant_id, v.id, v.expires_on, p.id, p.rate_numerator, p.rate_denominator
+    SELECT v.tenant_id, v.id, v.expires_on, v.provider_id, p.id,
+           v.rate_numerator, v.rate_denominator
     FROM vouchers_voucher v JOIN vouchers_programme p ON p.id = v.programme_id
     WHERE v.tenant_id = ANY (%(tenants)s::uuid[]) AND v.state = 'issued'
-      AND v.valid_from <= %(day)s AND v.expires_on >= %(day)s
+      AND v.valid_from <= %(day)s AND v.expires_on >= %(day)s AND p.pays = 'deduct'
     ORDER BY v.expires_on, v.id
 """
 
@@ -54,7 +88,7 @@ _USABLE = """
 def wallets(tenants: Iterable[UUID], *, on: date) -> dict[UUID, Wallet]:
     """The wallets of many tenants, read in two queries.
 
-    Vouchers of one programme pay together; the programme whose voucher expires first goes first.
+    Vouchers of one programme and one rate pay together; those whose voucher expires first go first.
     """
     ids = set(tenants)
     vouchers: dict[UUID, list[_Usable]] = defaultdict(list)
@@ -68,25 +102,23 @@ def wallets(tenants: Iterable[UUID], *, on: date) -> dict[UUID, Wallet]:
 
 def _wallet(tenant: UUID, rows: list[_Usable], left: dict[str, Money]) -> Wallet:
     cash = left.get(accounts.cash(Ref("organisation", tenant)), Money(0))
-    purses = [
-        (
-            row,
+    groups: dict[tuple[UUID, Fraction], list[Purse]] = {}
+    for row in rows:
+        ref = Ref("voucher", row.id)
+        available = left.get(accounts.voucher(ref), Money(0))
+        if available <= Money(0):
+            continue
+        rate = Fraction(row.rate_numerator, row.rate_denominator)
+        groups.setdefault((row.programme, rate), []).append(
             Purse(
-                voucher=str(Ref("voucher", row.id)),
-                left=left.get(accounts.voucher(Ref("voucher", row.id)), Money(0)),
+                voucher=str(ref),
+                left=available,
                 expires_on=row.expires_on,
-            ),
+                provider=row.provider,
+            )
         )
-        for row in rows
-    ]
-    spendable = [(row, purse) for row, purse in purses if purse.left > Money(0)]
-    if not spendable:
-        return Wallet(purses=(), rate=Fraction(0), cash=cash)
-    first = spendable[0][0]
     return Wallet(
-        purses=tuple(p for row, p in spendable if row.programme == first.programme),
-        rate=Fraction(first.rate_numerator, first.rate_denominator),
-        cash=cash,
+        groups=tuple((rate, tuple(purses)) for (_, rate), purses in groups.items()), cash=cash
     )
 
 
@@ -125,7 +157,7 @@ def _view(row: Voucher, left: Money) -> VoucherView:
         state=row.state,
         face=Money(row.face_fen),
         left=left,
-        rate=row.programme.rate,
+        rate=row.rate,
         valid_from=row.valid_from,
         expires_on=row.expires_on,
         issued_at=row.issued_at,
@@ -381,4 +413,4 @@ def links(ref: Ref) -> list[Ref]:
             Ref("organisation", row.tenant_id),
             Ref("person", row.issued_by_id),
         ]
-    return []
+    return bank_links(ref)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 
 from django.db.models import Sum
 
 from jinsuan.kernel.money import Money
-from jinsuan.kernel.period import beijing_midnight
+from jinsuan.kernel.period import BEIJING
 from jinsuan.kernel.ref import Ref
 from jinsuan.ledger import accounts
 from jinsuan.ledger.queries import balances
-from jinsuan.metering.models import Charge, ContractLine, Meter
-from jinsuan.metering.queries_papers import invoiced, paid
+from jinsuan.metering.models import Charge, ContractLine, ContractPayment, Invoice, Meter
 from jinsuan.vouchers.four import Four
 from jinsuan.vouchers.models import Clawback, Funding, FundingSource, Programme, Redemption, Voucher
 from jinsuan.vouchers.terms import Pays, terms_of
@@ -25,23 +24,24 @@ def four_of(voucher: Voucher, *, through: date) -> Four:
     """The four numbers of a granted voucher's contract, up to a day (included)."""
     assert voucher.contract_id is not None, "only a voucher granted on a contract is redeemed"
     terms = terms_of(voucher.programme.pack, voucher.programme.rule)
-    lines = ContractLine.objects.filter(
-        contract=voucher.contract_id, category__in=terms.categories
-    )
+    lines = ContractLine.objects.filter(contract=voucher.contract_id, category__in=terms.categories)
     charges = Charge.objects.filter(
         attempt__contract=voucher.contract_id,
-        recorded_at__lt=beijing_midnight(through + timedelta(days=1)),
+        recorded_at__lt=datetime.combine(through + timedelta(days=1), time(), BEIJING),
     )
     metered = _sum(charges.aggregate(fen=Sum("amount_fen"))["fen"])
     attempts = Meter.objects.filter(contract=voucher.contract_id).values("attempt")
     short = Funding.objects.filter(attempt__in=attempts).aggregate(fen=Sum("shortfall_fen"))["fen"]
+    papers = {"contract": voucher.contract_id}
+    invoices = Invoice.objects.filter(**papers, issued_on__lte=through)
+    payments = ContractPayment.objects.filter(**papers, paid_on__lte=through)
     deduct = voucher.programme.pays == Pays.DEDUCT
     return Four(
         contract=_sum(lines.aggregate(fen=Sum("ceiling_fen"))["fen"]),
         metered=metered,
-        invoiced=invoiced(voucher.contract_id, through=through),
+        invoiced=_sum(invoices.aggregate(fen=Sum("amount_fen"))["fen"]),
         # What jobs paid on the platform is paid, save what the tenant still owes for them.
-        paid=metered - _sum(short) + paid(voucher.contract_id, through=through),
+        paid=metered - _sum(short) + _sum(payments.aggregate(fen=Sum("amount_fen"))["fen"]),
         captured=drawn(voucher.id) if deduct else None,
     )
 
@@ -76,3 +76,12 @@ def owed(organisation: UUID) -> Money:
     codes = Programme.objects.values_list("code", flat=True)
     found = balances([owes_account(organisation, code) for code in codes])
     return Money(0) - Money.total(one.available for one in found.values())
+
+
+def paid_on(voucher: UUID) -> Money:
+    """What the treasury has paid on a voucher and not clawed back."""
+    paid = Redemption.objects.filter(voucher=voucher, case__state="paid")
+    back = Clawback.objects.filter(voucher=voucher, confirmed_at__isnull=False)
+    return _sum(paid.aggregate(fen=Sum("amount_fen"))["fen"]) - _sum(
+        back.aggregate(fen=Sum("amount_fen"))["fen"]
+    )

@@ -10,17 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from uuid import UUID
 
 from jinsuan.kernel.money import Money, Rounding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purse:
-    """One voucher (算力券) and what may still be taken from it."""
+    """One voucher (算力券) and what may still be taken from it.
+
+    Args:
+        provider: the only provider it pays, by its contract; None when any.
+    """
 
     voucher: str
     left: Money
     expires_on: date
+    provider: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,9 @@ class Terms:
         return Fraction(value.number, value.over)
 
     def cap_of(self, on: date, *, high: bool) -> Money:
-        return Money(self.law(on).values[self.high_cap if high and self.high_cap else self.cap].number)
+        return Money(
+            self.law(on).values[self.high_cap if high and self.high_cap else self.cap].number
+        )
 
     def expiry(self, issued: date, year_ends: date) -> date:
         """The last day of a voucher issued on a day, that day included."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -15,15 +15,27 @@ from jinsuan.casework.actions.cases import (
     hold_hand,
     next_number,
 )
+from jinsuan.casework.bank_sheets import BankAnswer
 from jinsuan.casework.errors import ConflictOfInterest, PaymentRefused
 from jinsuan.casework.models import Case, Decision, PaymentBatch, PaymentLine
 from jinsuan.casework.moves import TABLES
+from jinsuan.casework.queries_payees import unconfirmed_payees
 from jinsuan.kernel.capitals import capitals
 from jinsuan.kernel.errors import NotAllowed, NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.actions import Note, record
+
+__all__ = [
+    "BankAnswer",
+    "PaymentOrder",
+    "cancel_batch",
+    "confirm_batch",
+    "make_batch",
+    "record_answers",
+    "send_batch",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,17 +53,6 @@ class PaymentOrder:
     retry_of: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BankAnswer:
-    """What the bank says of one line: paid with its reference, or sent back with its reason."""
-
-    line: UUID
-    accepted: bool
-    reference: str = ""
-    reason: str = ""
-    answered_on: date
-
-
 @transaction.atomic
 def make_batch(
     programme: str, orders: Sequence[PaymentOrder], *, actor: Actor, now: datetime
@@ -62,7 +63,8 @@ def make_batch(
         NotAllowed: the actor is not the treasury.
         CaseFrozen, ConflictOfInterest, SamePerson: of any of its cases.
         PaymentRefused: nothing to pay, a case that is not payable, an amount that is not its
-            decision's, or a fact that was paid or ordered already.
+            decision's, a payee whose changed account nobody called back yet, or a fact that was
+            paid or ordered already.
     """
     person = _treasurer(actor, "编制拨付批次")
     if not orders:
@@ -73,6 +75,7 @@ def make_batch(
     held = {row.id: row for row in rows}
     for order in orders:
         _check_order(held.get(order.case), order, programme, actor, now)
+    _check_payees([order.payee for order in orders])
     total = Money.total(order.amount for order in orders)
     year = beijing_date(now).year
     batch = PaymentBatch.objects.create(
@@ -275,7 +278,18 @@ def _held_cases(batch: PaymentBatch) -> list[Case]:
     for case in cases:
         check_not_frozen(case)
         _check_payable(case)
+    _check_payees(list(batch.lines.values_list("payee_id", flat=True)))
     return cases
+
+
+def _check_payees(payees: Sequence[UUID]) -> None:
+    """A changed account that nobody called back yet stops every payment to its owner."""
+    waiting = unconfirmed_payees(payees)
+    if waiting:
+        raise PaymentRefused(
+            f"{'、'.join(waiting[:5])}的收款账户有变更，还没有回拨核实",
+            "请另一位财政人员回拨核实后再办。",
+        )
 
 
 def _check_payable(case: Case) -> None:

@@ -3,6 +3,7 @@
 from jinsuan.casework.models.cases import Case, CaseCounter, CaseMove, Decision, Hand, Recusal
 from jinsuan.casework.models.evidence import Attachment, ClaimedDocument, Finding, OtherFund
 from jinsuan.casework.models.notices import CalendarDay, Notice, Objection
+from jinsuan.casework.models.payees import PayeeAccount
 from jinsuan.casework.models.payments import PaymentBatch, PaymentLine
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Notice",
     "Objection",
     "OtherFund",
+    "PayeeAccount",
     "PaymentBatch",
     "PaymentLine",
     "Recusal",

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from jinsuan.casework.models.cases import Case
+from jinsuan.casework.models.payees import PayeeAccount
 from jinsuan.kernel.ids import new_id
 from jinsuan.registry.models import Organisation
 
@@ -34,6 +35,7 @@ class PaymentBatch(models.Model):
     confirmed_by = models.UUIDField(null=True)
     confirmed_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
+    file_sha256 = models.CharField(max_length=64, blank=True, default="")  # what went to the bank
 
     class Meta:
         constraints = [
@@ -75,6 +77,8 @@ class PaymentLine(models.Model):
     case = models.ForeignKey(Case, models.PROTECT, related_name="payments")
     basis = models.CharField(max_length=80)  # a Ref: what it is paid for
     payee = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
+    # Where to, fixed when the bank's file is written.
+    account = models.ForeignKey(PayeeAccount, models.PROTECT, null=True, related_name="+")
     amount_fen = models.BigIntegerField()
     state = models.CharField(max_length=20, choices=State.choices, default=State.PENDING)
     bank_reference = models.CharField(max_length=60, blank=True, default="")

@@ -7,7 +7,18 @@ import sys
 import structlog
 import typer
 
-from jinsuan.entrypoints.cli import agent, book, job, key, policy, registry, seal, server, token
+from jinsuan.entrypoints.cli import (
+    agent,
+    bank,
+    book,
+    job,
+    key,
+    policy,
+    registry,
+    seal,
+    server,
+    token,
+)
 from jinsuan.entrypoints.cli.show import fail
 from jinsuan.entrypoints.cli.usage import run
 from jinsuan.entrypoints.database.commands import app as database
@@ -24,6 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(database, name="db")
 app.add_typer(book.app, name="book")
+app.add_typer(bank.app, name="bank")
 app.add_typer(seal.audit, name="audit")
 app.add_typer(agent.app, name="agent")
 app.add_typer(key.app, name="key")

@@ -20,7 +20,7 @@ from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.actions import Note, record
-from jinsuan.metering.actions_contracts import NewLine, register_contract
+from jinsuan.metering.actions import ContractItem, register_contract
 from jinsuan.metering.models import ContractLine
 from jinsuan.policy.values import Unreadable, read_plain
 from jinsuan.registry.models import Centre, Organisation
@@ -183,7 +183,9 @@ def submit_application(case: UUID, *, actor: Actor, now: datetime) -> None:
             effective_from=row.starts_on,
             effective_to=date.fromordinal(row.ends_on.toordinal() + 1),
             lines=[
-                NewLine(category=one.category, description=one.description, ceiling=one.amount)
+                ContractItem(
+                    category=one.category, description=one.description, ceiling_fen=one.amount.fen
+                )
                 for one in contract_terms(row).lines
             ],
             actor=actor,

@@ -13,8 +13,17 @@ from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger import accounts
 from jinsuan.ledger.actions import Posting, post
 from jinsuan.ledger.reasons import Reason
+from jinsuan.vouchers.models import BankAccount, BankEntry
 
 BANK = "supervised"
+
+
+def top_up_key(account: str, reference: str) -> str:
+    """The business key of a top-up: typed in or from a bank's file, it is one fact.
+
+    References are unique within one bank account; the first account has the short form.
+    """
+    return f"topup:{reference}" if account == BANK else f"topup:{account}:{reference}"
 
 
 @transaction.atomic
@@ -25,7 +34,8 @@ def book_top_up(
 
     Raises:
         NotAllowed: the actor is not of the treasury.
-        BadInput: an amount of nought or less, or no usable bank reference.
+        BadInput: an amount of nought or less, no usable bank reference, or one that the bank's
+            own file already explains otherwise.
     """
     if actor.role is not Role.TREASURY:
         raise NotAllowed("登记充值", "财政")
@@ -34,8 +44,9 @@ def book_top_up(
     if not bank_reference.isalnum() or len(bank_reference) > 60:
         raise BadInput("银行流水号", "应为至多 60 位字母和数字", "对照银行回单填写")
     owner = Ref("organisation", tenant)
+    _check_against_file(bank_reference, owner, amount)
     posting = Posting(
-        key=f"topup:{bank_reference}",
+        key=top_up_key(BANK, bank_reference),
         debit=accounts.bank(BANK),
         credit=accounts.cash(owner),
         amount=amount,
@@ -44,3 +55,20 @@ def book_top_up(
         occurred_at=now,
     )
     post([posting], actor=actor, now=now)
+
+
+def _check_against_file(reference: str, owner: Ref, amount: Money) -> None:
+    """Money that the bank's file told us of is booked already, if only as 待查款项."""
+    held = BankAccount.objects.select_for_update(no_key=True).filter(code=BANK).first()
+    entry = held and BankEntry.objects.filter(account=held, reference=reference).first()
+    if not entry:
+        return
+    told = (entry.outcome, entry.matched, entry.amount_fen)
+    if told == (BankEntry.Outcome.TOP_UP, str(owner), amount.fen):
+        return
+    raise BadInput(
+        "银行流水号",
+        f"{reference} 已随银行流水登记为“{BankEntry.Outcome(entry.outcome).label}”"
+        f" {Money(entry.amount_fen)}",
+        "待查的款项请认领，不要另记充值。",
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from uuid import UUID
@@ -55,11 +55,7 @@ def afford(want: Want, wallet: Wallet) -> tuple[Split, Fraction]:
     Raises:
         NotEnoughMoney: with the numbers.
     """
-    purses = {
-        "auto": wallet.purses,
-        "none": (),
-    }.get(want.voucher, tuple(p for p in wallet.purses if p.voucher == want.voucher))
-    rate = wallet.rate if purses else Fraction(0)
+    rate, purses = wallet.at(want.provider, want.voucher)
     parts = split(want.cover, purses, rate=rate)
     if parts.cash > wallet.cash:
         raise NotEnoughMoney(want.cover, parts.voucher_total, parts.cash, wallet.cash)
@@ -68,15 +64,14 @@ def afford(want: Want, wallet: Wallet) -> tuple[Split, Fraction]:
 
 def _spent(wallet: Wallet, parts: Split) -> Wallet:
     taken = dict(parts.from_vouchers)
-    purses = tuple(
-        Purse(
-            voucher=p.voucher,
-            left=p.left - taken.get(p.voucher, Money(0)),
-            expires_on=p.expires_on,
+    groups = tuple(
+        (
+            rate,
+            tuple(replace(p, left=p.left - taken.get(p.voucher, Money(0))) for p in purses),
         )
-        for p in wallet.purses
+        for rate, purses in wallet.groups
     )
-    return Wallet(purses=purses, rate=wallet.rate, cash=wallet.cash - parts.cash)
+    return Wallet(groups=groups, cash=wallet.cash - parts.cash)
 
 
 @transaction.atomic
@@ -169,7 +164,7 @@ def top_up(attempt: UUID, cover: Money, *, actor: Actor, now: datetime) -> Money
     held = {_source_name(s): s for s in funding.sources.all()}
     so_far = Money.total(Money(s.held_fen) for name, s in held.items() if name != CASH)
     wallet = wallets([funding.tenant_id], on=beijing_date(now))[funding.tenant_id]
-    purses = [p for p in wallet.purses if p.voucher in held]
+    purses = [p for _, group in wallet.groups for p in group if p.voucher in held]
     parts = split_step(
         Money(funding.covered_fen), more, purses, rate=funding.rate, voucher_so_far=so_far
     )

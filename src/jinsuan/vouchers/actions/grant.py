@@ -22,9 +22,10 @@ from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger import accounts
-from jinsuan.ledger.actions import Note, Posting, Step, post, record
+from jinsuan.ledger.actions import Note, Posting, post, record
 from jinsuan.ledger.queries import balance
 from jinsuan.ledger.reasons import Reason
+from jinsuan.ledger.steps import Step
 from jinsuan.vouchers.errors import ApplicantOwes, ProgrammeClosed
 from jinsuan.vouchers.judging import Judgement, is_high, judge, limit_account
 from jinsuan.vouchers.models import Application, Programme, Voucher

@@ -15,8 +15,10 @@ from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger import accounts
 from jinsuan.ledger.actions import Note, Posting, post, record
 from jinsuan.ledger.reasons import Reason
+from jinsuan.policy.library import load_pack
 from jinsuan.vouchers.errors import ProgrammeClosed, VoucherTermsInvalid
 from jinsuan.vouchers.models import Programme, Voucher
+from jinsuan.vouchers.terms import Pays, terms_of
 
 
 @transaction.atomic
@@ -30,6 +32,9 @@ def open_programme(
     closes_on: date,
     rate: Fraction,
     pool: Money,
+    pack: str = "",
+    rule: str = "",
+    pays: Pays = Pays.DEDUCT,
     actor: Actor,
     now: datetime,
 ) -> Ref:
@@ -52,6 +57,9 @@ def open_programme(
         rate_numerator=rate.numerator,
         rate_denominator=rate.denominator,
         pool_fen=pool.fen,
+        pack=pack,
+        rule=rule,
+        pays=pays,
     )
     ref = Ref("programme", programme.id)
     posting = Posting(
@@ -67,6 +75,54 @@ def open_programme(
     after = {"code": code, "pool_fen": pool.fen, "rate": str(rate), "article": article}
     record([Note(action="programme.open", subject=ref, after=after)], actor=actor, now=now)
     return ref
+
+
+@transaction.atomic
+def open_year(
+    *, pack: str, rule: str, number: int, pool: Money | None = None, actor: Actor, now: datetime
+) -> Ref:
+    """Open a programme year of a pack (开年度): rate and pool are the law's own, the rest is in the
+    terms (办理口径).
+
+    Args:
+        number: the Beijing year.
+        pool: only where the document names none.
+
+    Raises:
+        NotAllowed, NotFound: no officer; the rule grants no vouchers.
+        VoucherTermsInvalid: opened before, outside the document's time, or a pool where the law has
+            one, or none where it has not.
+    """
+    terms = terms_of(pack, rule)
+    first, last = date(number, 1, 1), date(number, 12, 31)
+    document = load_pack(pack)
+    opens, closes = max(first, document.first_day), min(last, document.last_day)
+    if opens > closes:
+        raise VoucherTermsInvalid(
+            f"{document.number} 在 {number} 年不适用", "请核对年份和文件的施行期"
+        )
+    law = terms.law(opens)
+    named = Money(law.values[terms.pool].number) if terms.pool else None
+    if (named is None) == (pool is None):
+        raise VoucherTermsInvalid(
+            "年度总额只能来自文件" if named else "文件没有写年度总额",
+            "去掉填写的总额" if named else "按主管部门核定的数填写总额",
+        )
+    return open_programme(
+        code=f"{number}:{terms.code}",
+        title=f"{number} 年度{document.rules[rule].title}",
+        document=document.number,
+        article=document.rules[rule].article,
+        opens_on=opens,
+        closes_on=closes,
+        rate=terms.rate_of(opens, high=False),
+        pool=named or pool or Money(0),
+        pack=pack,
+        rule=rule,
+        pays=terms.pays,
+        actor=actor,
+        now=now,
+    )
 
 
 @transaction.atomic
@@ -105,6 +161,8 @@ def issue(
         programme=found,
         tenant_id=tenant,
         face_fen=face.fen,
+        rate_numerator=found.rate_numerator,
+        rate_denominator=found.rate_denominator,
         valid_from=today,
         expires_on=expires_on,
         issued_by_id=actor.person,

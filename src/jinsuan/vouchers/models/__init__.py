@@ -7,6 +7,14 @@ from jinsuan.vouchers.models.applications import (
     Clawback,
     Redemption,
 )
+from jinsuan.vouchers.models.bank import (
+    BankAccount,
+    BankEntry,
+    BankFile,
+    CashOrder,
+    EntryMatch,
+    TopUpCode,
+)
 from jinsuan.vouchers.models.funding import Funding, FundingSource
 from jinsuan.vouchers.models.issued import Programme, Voucher
 
@@ -14,10 +22,16 @@ __all__ = [
     "Application",
     "ApplicationFact",
     "ApplicationLine",
+    "BankAccount",
+    "BankEntry",
+    "BankFile",
+    "CashOrder",
     "Clawback",
+    "EntryMatch",
     "Funding",
     "FundingSource",
     "Programme",
     "Redemption",
+    "TopUpCode",
     "Voucher",
 ]
