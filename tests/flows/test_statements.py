@@ -39,9 +39,7 @@ def world() -> World:
     one.begin(cover="60", authorised="100", now=SEPTEMBER)
     one.used(1, now=SEPTEMBER + timedelta(hours=1))
     one.used(2, now=LAST_MOMENT)
-    two.begin(
-        cover="8", authorised="50", now=LAST_MOMENT - timedelta(hours=2), voucher="none"
-    )
+    two.begin(cover="8", authorised="50", now=LAST_MOMENT - timedelta(hours=2), voucher="none")
     (step,) = two.used(2, now=FIRST_MOMENT)  # costs 14.24, 8.00 was held: 6.24 are owed
     one.used(5, now=OCTOBER)
     one.end(now=OCTOBER)

@@ -104,6 +104,7 @@ class Line:
         charge, voucher, cash, shortfall: sizes, never negative.
         correction, other: positive when it came in, negative when it went out.
         amount: what the line did to the balance of the group.
+        treasury_pays: whether the treasury's side of a provider's claim takes part.
         basis: what metering says about the charge; its amount equals `charge` for a tenant and a
             provider, and `charge` is the voucher's share of it for a voucher.
     """
@@ -123,6 +124,7 @@ class Line:
     correction: Money
     other: Money
     amount: Money
+    treasury_pays: bool
     basis: Charged | None = field(default=None)
 
     @property
@@ -146,9 +148,8 @@ _GROUP = """
         WHERE t.reason = 'hold' AND %(escrow)s
     )
 """
-_PARTS = (
-    _GROUP
-    + """
+# Each of the four below continues the one it is executed with.
+_PARTS = """
     , side AS (
         SELECT t.debit_id AS id, -t.fen AS fen, t.recorded_at
         FROM ledger_transfer t JOIN grp ON grp.id = t.debit_id WHERE t.recorded_at < %(end)s
@@ -163,11 +164,8 @@ _PARTS = (
     FROM grp JOIN ledger_account a ON a.id = grp.id LEFT JOIN side s ON s.id = grp.id
     GROUP BY 1, 2
 """
-)
 # What one charge moved is one line; it was posted in one call, so it lies in one period.
-_MOVED = (
-    _GROUP
-    + """
+_MOVED = """
     , moved AS (
         SELECT t.*, -t.fen AS signed, t.credit_id AS other_id
         FROM ledger_transfer t JOIN grp ON grp.id = t.debit_id
@@ -179,37 +177,32 @@ _MOVED = (
         WHERE t.recorded_at >= %(start)s AND t.recorded_at < %(end)s
           AND NOT EXISTS (SELECT FROM grp o WHERE o.id = t.debit_id)
     ), told AS (
-        SELECT m.*, split_part(c.code, ':', 3) AS purse,
+        SELECT m.*, split_part(CASE WHEN c.kind = 'payable' THEN c.code ELSE d.code END, ':', 3)
+                        AS purse,
                CASE WHEN m.reason IN ('capture', 'shortfall') THEN m.cause ELSE m.id::text END
                    AS line
-        FROM moved m JOIN ledger_account c ON c.id = m.credit_id
+        FROM moved m
+        JOIN ledger_account c ON c.id = m.credit_id JOIN ledger_account d ON d.id = m.debit_id
     )
 """
-)
-_TOTALS = (
-    _MOVED
-    + """
+_TOTALS = """
     SELECT reason, reason = 'capture' AND purse <> 'cash', count(*),
            coalesce(sum(signed) FILTER (WHERE signed > 0), 0)::bigint,
            coalesce(-sum(signed) FILTER (WHERE signed < 0), 0)::bigint,
            (SELECT count(DISTINCT line) FROM told)
     FROM told GROUP BY 1, 2 ORDER BY 1, 2
 """
-)
-_LINES = (
-    _MOVED
-    + """
+_LINES = """
     SELECT min(number) AS number, min(recorded_at), min(reason), min(cause),
            array_agg(told.id ORDER BY number), min(key), min(o.code),
            coalesce(sum(fen) FILTER (WHERE reason = 'capture' AND purse <> 'cash'), 0)::bigint,
            coalesce(sum(fen) FILTER (WHERE reason = 'capture' AND purse = 'cash'), 0)::bigint,
            coalesce(sum(fen) FILTER (WHERE reason = 'shortfall'), 0)::bigint,
-           sum(signed)::bigint
+           sum(signed)::bigint, bool_or(purse = 'voucher')
     FROM told JOIN ledger_account o ON o.id = told.other_id
     GROUP BY line HAVING min(number) > %(after)s
     ORDER BY number LIMIT %(limit)s
 """
-)
 _PART_LABELS = {
     (Kind.HOLD, True): "冻结（现金）",
     (Kind.HOLD, False): "冻结（算力券）",
@@ -223,9 +216,9 @@ def statement(subject: Subject, period: Period, *, now: datetime) -> Statement:
     """The head: what stood at the beginning and at the end, and the sums of all lines."""
     where = _where(subject, period)
     with one_snapshot(), connection.cursor() as cursor:
-        cursor.execute(_PARTS, where)
+        cursor.execute(_GROUP + _PARTS, where)
         parts = sorted(cursor.fetchall(), key=lambda row: (_place(Kind(row[0])), not row[1]))
-        cursor.execute(_TOTALS, where)
+        cursor.execute(_GROUP + _MOVED + _TOTALS, where)
         totals = _totals(cursor.fetchall())
         used = _used(subject, period)
     return Statement(
@@ -322,7 +315,7 @@ def lines(
     """
     where = {**_where(subject, period), "after": after, "limit": limit}
     with connection.chunked_cursor() as cursor:
-        cursor.execute(_LINES, where)
+        cursor.execute(_GROUP + _MOVED + _LINES, where)
         while rows := cursor.fetchmany(CHUNK):
             yield from _told(rows)
 
@@ -336,13 +329,11 @@ def page(subject: Subject, period: Period, *, after: int = 0, limit: int) -> lis
 def _told(rows: list[tuple[Any, ...]]) -> list[Line]:
     causes = [Ref.read(row[3]) for row in rows]
     known = charged({cause.id for cause in causes if cause.kind == "charge"})
-    return [
-        _line(row, cause, known.get(cause.id)) for row, cause in zip(rows, causes, strict=True)
-    ]
+    return [_line(row, cause, known.get(cause.id)) for row, cause in zip(rows, causes, strict=True)]
 
 
 def _line(row: tuple[Any, ...], cause: Ref, basis: Charged | None) -> Line:
-    number, at, reason_text, _, ids, key, other_code, voucher, cash, short, signed = row
+    number, at, reason_text, _, ids, key, other_code, voucher, cash, short, signed, treasury = row
     reason, transfers = Reason(reason_text), tuple(Ref("transfer", pk) for pk in ids)
     # `min` of capture and shortfall is capture; a charge that was all shortfall is one, too.
     is_charge = reason in (Reason.CAPTURE, Reason.SHORTFALL)
@@ -363,6 +354,7 @@ def _line(row: tuple[Any, ...], cause: Ref, basis: Charged | None) -> Line:
         correction=Money(signed if corrected else 0),
         other=Money(0 if corrected or is_charge else signed),
         amount=Money(signed),
+        treasury_pays=treasury,
         basis=basis,
     )
 
