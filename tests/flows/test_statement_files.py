@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -116,7 +116,7 @@ def sheet(data: bytes, name: str) -> bytes:
 
 def test_the_spreadsheet_holds_numbers_that_add_up(world: World) -> None:
     head = statement(subjects(world)[0], PERIOD, now=OCTOBER)
-    root = ElementTree.fromstring(sheet(read(subjects(world)[0], "xlsx"), "sheet2.xml"))
+    root = ET.fromstring(sheet(read(subjects(world)[0], "xlsx"), "sheet2.xml"))
     space = {"s": root.tag[1:].partition("}")[0]}
     rows = root.findall(".//s:row", space)
     column = "I"  # 费用, after six texts and two resources

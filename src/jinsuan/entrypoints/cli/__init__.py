@@ -7,7 +7,18 @@ import sys
 import structlog
 import typer
 
-from jinsuan.entrypoints.cli import agent, book, job, key, policy, registry, seal, server, token
+from jinsuan.entrypoints.cli import (
+    agent,
+    book,
+    job,
+    key,
+    policy,
+    registry,
+    seal,
+    server,
+    statement,
+    token,
+)
 from jinsuan.entrypoints.cli.show import fail
 from jinsuan.entrypoints.cli.usage import run
 from jinsuan.entrypoints.database.commands import app as database
@@ -36,6 +47,7 @@ app.add_typer(token.app, name="token")
 app.command("login")(job.login)
 app.command("plan")(job.plan)
 app.command("trace")(book.trace)
+app.command("statement")(statement.statement)
 app.command("migrate")(server.migrate_command)
 app.command("serve")(server.serve)
 app.command("worker")(server.worker)

@@ -15,7 +15,7 @@ from jinsuan.entrypoints.exports.sheet import write_xlsx
 from jinsuan.kernel.errors import BadInput
 from jinsuan.kernel.period import Period
 from jinsuan.ledger.snapshot import one_snapshot
-from jinsuan.vouchers.statements import Line, Statement, lines, statement
+from jinsuan.vouchers.statements import Line, Statement, lines, number_of, statement
 from jinsuan.vouchers.subjects import Subject, SubjectKind
 
 IN_MEMORY_BYTES = 2**20
@@ -95,6 +95,4 @@ def make_file(subject: Subject, period: Period, name: str, *, now: datetime) -> 
 
 def file_name(subject: Subject, period: Period, name: str) -> str:
     """What the file is called when it is kept."""
-    from jinsuan.vouchers.statements import number_of
-
     return f"{number_of(subject, period)}.{FORMATS[name].ending}"
