@@ -112,7 +112,7 @@ def _organisation(viewer: Actor, kind: SubjectKind, name: str, missing: NotFound
 
 def _named(viewer: Actor, name: str) -> Organisation | None:
     if not name:
-        return Organisation.objects.filter(id=viewer.organisation).first()
+        return own_organisation(viewer)
     try:
         ref = Ref.read(name)
     except ValueError:
@@ -120,6 +120,13 @@ def _named(viewer: Actor, name: str) -> Organisation | None:
     if ref.kind != "organisation":
         return None
     return Organisation.objects.filter(id=ref.id).first()
+
+
+def own_organisation(viewer: Actor) -> Organisation | None:
+    """Whom the viewer acts for; the platform itself acts for nobody."""
+    if viewer.organisation is None:
+        return None
+    return Organisation.objects.filter(id=viewer.organisation).first()
 
 
 def tenant(row: Organisation) -> Subject:
@@ -210,7 +217,7 @@ def choices(viewer: Actor) -> list[Choice]:
         found += [_choice(SubjectKind.PROVIDER, row) for row in owners]
         holders = Organisation.objects.filter(vouchers__isnull=False).distinct().order_by("name")
         return found + [_choice(SubjectKind.TENANT, row) for row in holders]
-    own = Organisation.objects.filter(id=viewer.organisation).first()
+    own = own_organisation(viewer)
     if own is None or viewer.role not in _ROLES.values():
         return []
     if viewer.role is Role.CENTRE_OPERATOR:
