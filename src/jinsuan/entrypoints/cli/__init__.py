@@ -13,6 +13,7 @@ from jinsuan.entrypoints.cli import (
     job,
     key,
     policy,
+    reconcile,
     registry,
     seal,
     server,
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(database, name="db")
-app.add_typer(book.app, name="book")
+app.add_typer(reconcile.app, name="book")  # book.app with two more commands
 app.add_typer(seal.audit, name="audit")
 app.add_typer(agent.app, name="agent")
 app.add_typer(key.app, name="key")
