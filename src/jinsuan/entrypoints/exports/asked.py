@@ -20,7 +20,7 @@ def asked_period(of_month: str, first: str, last: str, *, now: datetime) -> Peri
     if of_month:
         try:
             found = month(of_month.strip())
-        except ValueError:
+        except (ValueError, OverflowError):  # the year 1 or 9999
             raise BadInput(
                 "月份", f"“{of_month[:20]}”不是月份", "请写成 2025-03 的样子。"
             ) from None

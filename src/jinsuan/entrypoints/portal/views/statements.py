@@ -24,6 +24,7 @@ from jinsuan.kernel.period import Period, month
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.metering.rating import spoken
 from jinsuan.vouchers import statements
+from jinsuan.vouchers.differences import open_differences
 from jinsuan.vouchers.subjects import Choice, Subject, SubjectKind, access_subject, choices
 
 READERS = (
@@ -90,6 +91,7 @@ def statement(request: HttpRequest) -> HttpResponseBase:
         ],
         "start": f"{here}?{urlencode(asked)}#lines" if after else "",
         "more": _more(here, asked, found),
+        "stopped": open_differences(actor)[:SHOWN],
         "now": now,
         "crumbs": [("对账单", "")],
     }
