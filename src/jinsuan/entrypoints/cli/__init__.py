@@ -35,7 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(database, name="db")
-app.add_typer(reconcile.app, name="book")  # book.app with two more commands
+book.app.command("reconcile")(reconcile.reconcile)
+book.app.command("clear")(reconcile.clear)
+app.add_typer(book.app, name="book")
 app.add_typer(seal.audit, name="audit")
 app.add_typer(agent.app, name="agent")
 app.add_typer(key.app, name="key")

@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
-from jinsuan.entrypoints.cli.book import LOCAL, app, read_ref
+from jinsuan.entrypoints.cli.book import LOCAL, read_ref
 from jinsuan.entrypoints.cli.show import AsJson, as_json
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Role
 
 
-@app.command()
 def reconcile(json: AsJson = False) -> None:
     """对账核对：账本自身、计量、券面和资金池；登记差异，停付有差异的账户。退出码：0 没有未销的差异，1 有。"""
     from jinsuan.entrypoints.site.boot import boot
@@ -52,7 +51,6 @@ def reconcile(json: AsJson = False) -> None:
     raise typer.Exit(1 if rows else 0)
 
 
-@app.command()
 def clear(
     difference: Annotated[str, typer.Argument(help="差异编号 difference_…")],
     reason: Annotated[str, typer.Option(help="怎样查清、怎样更正的")],
