@@ -208,6 +208,7 @@ _PART_LABELS = {
     (Kind.HOLD, False): "冻结（算力券）",
     (Kind.PAYABLE, True): "应付（现金）",
     (Kind.PAYABLE, False): "应付（算力券）",
+    (Kind.RECEIVABLE, None): "欠款",  # seen from the one who owes it
 }
 _PART_ORDER = (Kind.CASH, Kind.VOUCHER, Kind.POOL, Kind.HOLD, Kind.PAYABLE, Kind.RECEIVABLE)
 
@@ -247,7 +248,7 @@ def _place(kind: Kind) -> int:
 
 
 def _part(kind: str, cash: bool | None, opening: int, closing: int) -> Part:
-    label = Kind(kind).label if cash is None else _PART_LABELS[Kind(kind), cash]
+    label = _PART_LABELS.get((Kind(kind), cash), Kind(kind).label)
     return Part(label=label, opening=Money(opening), closing=Money(closing))
 
 

@@ -32,7 +32,7 @@ MOST_LINES = 5_000
 HEAD = ("时间", "事项", "对方", "用量", "费用", "券付", "现金付", "欠款", "更正", "其他", "余额")
 RIGHT_FROM = 4
 """Columns from here on are amounts and end at their right edge."""
-EDGES = (36, 116, 168, 290, 470, 520, 570, 620, 668, 712, 762, WIDTH - MARGIN)
+EDGES = (36, 104, 146, 246, *(414 + 56 * column for column in range(7)), WIDTH - MARGIN)
 
 
 @dataclass(slots=True)
@@ -68,6 +68,11 @@ class Paper:
             self.head()
         self._cells(cells)
 
+    def note(self, words: str) -> None:
+        """One row across all columns."""
+        self.row([])
+        self.canvas.drawString(MARGIN, self.y + STEP, words)
+
     def head(self) -> None:
         self._cells(HEAD)
         self.canvas.line(MARGIN, self.y + STEP - 3, WIDTH - MARGIN, self.y + STEP - 3)
@@ -76,16 +81,15 @@ class Paper:
         self.canvas.setFont(FONT, SIZE)
         for column, words in enumerate(cells):
             left, right = EDGES[column], EDGES[column + 1]
-            fitted = fit(words, right - left - 4)
             if column < RIGHT_FROM:
-                self.canvas.drawString(left, self.y, fitted)
-            else:
-                self.canvas.drawRightString(right - 2, self.y, fitted)
+                self.canvas.drawString(left, self.y, fit(words, right - left - 4))
+            else:  # never shortened: a part of an amount is another amount
+                self.canvas.drawRightString(right - 2, self.y, words)
         self.y -= STEP
 
 
 def fit(words: str, width: float) -> str:
-    """As much as there is room for; amounts always fit, names may end in an ellipsis."""
+    """As much of a name as there is room for."""
     if pdfmetrics.stringWidth(words, FONT, SIZE) <= width:
         return words
     while words and pdfmetrics.stringWidth(f"{words}…", FONT, SIZE) > width:
@@ -144,7 +148,7 @@ def _lines(paper: Paper, statement: Statement, lines: Iterable[Line]) -> None:
         )
     if statement.totals.lines > MOST_LINES:
         rest = statement.totals.lines - MOST_LINES
-        paper.row([f"其余 {rest} 行见同一对账单的 CSV 或 Excel 文件；上面的合计包括全部明细。"])
+        paper.note(f"其余 {rest} 行见同一对账单的 CSV 或 Excel 文件；合计包括全部明细。")
 
 
 def _used(resource: str, milli_unit_seconds: int) -> str:
