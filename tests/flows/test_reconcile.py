@@ -21,6 +21,7 @@ from jinsuan.vouchers.actions import (
     book_differences,
     clear_difference,
     issue,
+    revoke,
 )
 from jinsuan.vouchers.differences import (
     check_not_stopped,
@@ -101,6 +102,13 @@ def test_right_books_have_no_difference(world: World) -> None:
     assert differences() == []
     assert differences({BANK: Money.yuan("100000")}) == []
     assert ticks.reconcile(lambda: NOW) == 0
+
+
+def test_money_that_went_back_to_its_pool_is_no_difference(world: World) -> None:
+    back = revoke(voucher().id, reason="查实不符", actor=world.officer, now=NOW)
+
+    assert back.fen > 0
+    assert differences() == []
 
 
 def test_a_balance_that_is_not_its_transfers(world: World) -> None:
