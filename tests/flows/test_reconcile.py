@@ -13,6 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from jinsuan.entrypoints.worker import ticks
 from jinsuan.kernel.errors import BadInput, NotAllowed, NotFound
 from jinsuan.kernel.money import Money
+from jinsuan.kernel.period import BEIJING
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger import accounts
 from jinsuan.ledger.models import Account, AuditRow
@@ -381,3 +382,15 @@ def test_a_difference_that_grew_is_another_one(world: World) -> None:
     assert book_differences(differences(), actor=SYSTEM, now=NOW) == 1
     assert Difference.objects.count() == 2
     assert isinstance(differences()[0], Found)
+
+
+def test_the_night_s_turn_is_at_half_past_two_in_beijing() -> None:
+    from jinsuan.entrypoints.worker.tasks import app
+
+    (task,) = [
+        one
+        for (name, _), one in app.periodic_registry.periodic_tasks.items()
+        if name == "reconcile"
+    ]
+    at = task.croniter.set_current(NOW.timestamp(), force=True) and task.croniter.get_next(float)
+    assert datetime.fromtimestamp(at, BEIJING).strftime("%H:%M") == "02:30"
