@@ -190,7 +190,10 @@ def test_only_those_who_should_get_through_the_door(world: World) -> None:
     assert allowed(stranger) == [False, False, False, False]
     for seer in (world.officer, world.treasury, world.auditor, SYSTEM):
         assert allowed(seer) == [True, True, True, True]
-    for kind, name in (("tenant", "x"), ("voucher", tenant), ("pool", "x"), ("all", "")):
+    for kind, name in (
+        *(("tenant", "x"), ("voucher", tenant), ("pool", "x"), ("all", "")),
+        *(("pool", "\0"), ("tenant", "\0"), ("provider", "\ud800"), ("voucher", "\0")),
+    ):
         with pytest.raises(NotFound):
             access_subject(world.auditor, kind, name)
     # Within one organisation a role sees its own side only.

@@ -85,6 +85,8 @@ def access_subject(viewer: Actor, kind: str, name: str = "") -> Subject:
         wanted = SubjectKind(kind) if kind else _own_kind(viewer)
     except ValueError:
         raise missing from None
+    if not name.isprintable():  # PostgreSQL would choke on some of these
+        raise missing
     match wanted:
         case SubjectKind.TENANT | SubjectKind.PROVIDER:
             return _organisation(viewer, wanted, name, missing)
