@@ -271,7 +271,7 @@ def test_deduction_the_provider_is_paid_what_jobs_drew() -> None:
         start_redemption(voucher.id, through=TODAY, actor=cast.tenant, now=LATER + timedelta(9))
     late = LATER + timedelta(days=5)
     case = start_redemption(voucher.id, through=late.date(), actor=cast.provider, now=late)
-    with pytest.raises(RedemptionRefused, match="发票金额 ¥0.00"):
+    with pytest.raises(RedemptionRefused, match=r"发票金额 ¥0\.00"):
         submit_redemption(case.id, actor=cast.provider, now=late)
     row = Voucher.objects.get(id=voucher.id)
     register_invoice(

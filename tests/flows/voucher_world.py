@@ -23,6 +23,7 @@ from jinsuan.vouchers.actions import top_up
 from jinsuan.vouchers.actions.apply import (
     ContractTerms,
     Line,
+    prove_fact,
     start_application,
     submit_application,
 )
@@ -154,9 +155,6 @@ class Cast:
 
 def prove_all(case: UUID, actor: Actor, now: datetime) -> None:
     """Each attachment whose purpose is a fact proves that fact."""
-    from jinsuan.vouchers.actions import top_up
-from jinsuan.vouchers.actions.apply import prove_fact
-
     for row in Case.objects.get(id=case).attachments.exclude(purpose__in=("contract", "promise")):
         prove_fact(case, row.purpose, row.id, actor=actor, now=now)
 
