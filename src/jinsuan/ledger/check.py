@@ -164,8 +164,8 @@ def _contents() -> Iterator[str]:
         "reason",
         "cause",
     )
-    for pk, request_hash, step, pending, *claims in rows.iterator(chunk_size=5000):
-        key, debit, credit, fen, reason, cause = claims
+    for row in rows.iterator(chunk_size=5000):
+        pk, request_hash, step, pending, key, debit, credit, fen, reason, cause = row
         content = transfer_content(
             key=key,
             debit=debit,
