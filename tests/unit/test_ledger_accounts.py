@@ -74,7 +74,7 @@ def test_a_payable_is_paid_in_the_end_by_the_tenant_or_the_treasury() -> None:
 
 def test_only_money_from_outside_may_stand_below_zero() -> None:
     below = {kind for kind in Kind if kind.may_overdraw}
-    assert below == {Kind.BUDGET, Kind.BANK, Kind.RECEIVABLE}
+    assert below == {Kind.BUDGET, Kind.BANK, Kind.RECEIVABLE, Kind.QUOTA}
 
 
 def test_every_kind_has_a_label_of_its_own() -> None:
