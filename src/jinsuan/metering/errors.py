@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import ClassVar
 
 from jinsuan.kernel.errors import DomainError
+from jinsuan.kernel.ref import Ref
 
 
 @dataclass(eq=False)
@@ -33,3 +35,34 @@ class TariffInvalid(DomainError):
 
     def explain(self) -> str:
         return f"资源 {self.resource} 的价目没有登记：{self.problem}。请改正后重新登记。"
+
+
+@dataclass(eq=False)
+class ContractInvalid(DomainError):
+    """合同有误: one field of a contract cannot be registered as it stands."""
+
+    code: ClassVar[str] = "metering.contract_invalid"
+    http_status: ClassVar[int] = 422
+    number: str
+    field: str
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"合同 {self.number} 没有登记：“{self.field}”有误，{self.problem}。{self.mend}。"
+
+
+@dataclass(eq=False)
+class ContractNumberTaken(DomainError):
+    """合同编号已用: the same two parties have registered a contract with this number."""
+
+    code: ClassVar[str] = "metering.contract_number_taken"
+    number: str
+    registered_on: date
+    contract: Ref
+
+    def explain(self) -> str:
+        return (
+            f"合同 {self.number} 没有登记：双方在 {self.registered_on} 已经登记过这个编号的合同"
+            f"（{self.contract}）。同一份合同不必再登记；补充协议或新合同请用它自己的编号。"
+        )

@@ -13,10 +13,12 @@ class Contract(models.Model):
     """合同: between one tenant and one provider, dated. The platform's standard contract is one too."""
 
     id = models.UUIDField(primary_key=True, default=new_id)
-    number = models.CharField(max_length=80, unique=True)
+    number = models.CharField(max_length=80)  # the parties' own numbering
     tenant = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
     provider = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
     standard = models.BooleanField(default=False)  # 平台标准合同
+    signed_on = models.DateField(null=True)  # 签订日; None for the standard contract
+    text_digest = models.BinaryField(max_length=32, null=True)  # of the signed text, where known
     effective_from = models.DateField()
     effective_to = models.DateField(null=True)  # not included
     recorded_at = models.DateTimeField()
@@ -26,6 +28,15 @@ class Contract(models.Model):
             models.CheckConstraint(
                 name="contract_dates",
                 condition=Q(effective_to__isnull=True) | Q(effective_to__gt=F("effective_from")),
+            ),
+            # An owner's jobs on its own centre run under a standard contract.
+            models.CheckConstraint(
+                name="contract_two_parties",
+                condition=Q(standard=True) | ~Q(tenant=F("provider")),
+            ),
+            # Strangers may use the same number; the same two parties may not.
+            models.UniqueConstraint(
+                name="contract_number_once", fields=["tenant", "provider", "number"]
             ),
             models.UniqueConstraint(
                 name="contract_one_standard",
@@ -47,7 +58,10 @@ class ContractLine(models.Model):
         COMPUTE = "compute", "算力使用"
         STORAGE = "storage", "存储"
         NETWORK = "network", "网络"
-        SERVICE = "service", "技术服务"
+        SECURITY = "security", "安全"
+        RACK = "rack", "机架租赁"
+        SERVICE = "service", "技术支撑"
+        OTHER = "other", "其他"
 
     id = models.UUIDField(primary_key=True, default=new_id)
     contract = models.ForeignKey(Contract, on_delete=models.PROTECT, related_name="lines")

@@ -1,85 +1,33 @@
-"""Metering's only writer: tariffs, contracts, the meter of an attempt, readings, charges."""
+"""What attempts use: the meter of an attempt, its readings, its charges."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
-from jinsuan.kernel.ref import Actor, Ref
-from jinsuan.ledger.actions import Note, record as note
+from jinsuan.kernel.ref import Actor
 from jinsuan.ledger.rows import update_rows
 from jinsuan.ledger.statements import read
-from jinsuan.metering.errors import ResourceUnpriced, TariffInvalid
+from jinsuan.metering.actions.contracts import in_force
+from jinsuan.metering.errors import ResourceUnpriced
 from jinsuan.metering.models import (
     Charge,
     ChargeLine,
-    Contract,
-    ContractLine,
     DoubtfulReading,
     LockedPrice,
     Meter,
-    Tariff,
     UsageReading,
 )
 from jinsuan.metering.queries import tariffs_on
 from jinsuan.metering.rating import Shape, charge_so_far
 from jinsuan.metering.readings import Claim, doubt
-
-
-@transaction.atomic
-def set_tariff(
-    centre: UUID,
-    prices: Mapping[str, int],
-    *,
-    effective_on: date,
-    reason: str,
-    actor: Actor,
-    now: datetime,
-) -> None:
-    """Register prices from a day on (登记价目): thousandths of a fen per unit-hour.
-
-    Raises:
-        TariffInvalid: a negative price, a day already past, or a price for that day already there.
-    """
-    for resource, millifen in prices.items():
-        if millifen < 0:
-            raise TariffInvalid(resource, "价格不能为负数")
-        if effective_on < beijing_date(now):
-            raise TariffInvalid(resource, f"生效日 {effective_on} 已过，价目不能追溯")
-        if Tariff.objects.filter(
-            centre_id=centre, resource=resource, effective_on=effective_on
-        ).exists():
-            raise TariffInvalid(resource, f"{effective_on} 已有价目，价目只增不改")
-    rows = Tariff.objects.bulk_create(
-        Tariff(
-            centre_id=centre,
-            resource=resource,
-            millifen_per_hour=millifen,
-            effective_on=effective_on,
-            recorded_at=now,
-        )
-        for resource, millifen in prices.items()
-    )
-    note(
-        [
-            Note(
-                action="tariff.set",
-                subject=Ref("tariff", row.id),
-                reason=reason,
-                after={"resource": row.resource, "millifen_per_hour": row.millifen_per_hour},
-            )
-            for row in rows
-        ],
-        actor=actor,
-        now=now,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +51,7 @@ def open_meters(openings: Sequence[Opening], *, actor: Actor, now: datetime) -> 
         ResourceUnpriced: a resource that the attempt holds has no tariff today.
     """
     tariffs = tariffs_on({o.centre for o in openings}, on=beijing_date(now))
-    contracts = _contracts({(o.tenant, o.provider) for o in openings}, actor=actor, now=now)
+    contracts = in_force({(o.tenant, o.provider) for o in openings}, actor=actor, now=now)
     locks: list[LockedPrice] = []
     for opening in openings:
         for resource, milli in opening.shape.milli_units().items():
@@ -132,40 +80,6 @@ def open_meters(openings: Sequence[Opening], *, actor: Actor, now: datetime) -> 
         for o in openings
     )
     LockedPrice.objects.bulk_create(locks)
-
-
-def _contracts(
-    pairs: set[tuple[UUID, UUID]], *, actor: Actor, now: datetime
-) -> dict[tuple[UUID, UUID], UUID]:
-    """The standard contract of each tenant and provider, made on first use."""
-    tenants = {tenant for tenant, _ in pairs}
-    found = {
-        (c.tenant_id, c.provider_id): c.id
-        for c in Contract.objects.filter(tenant__in=tenants, standard=True)
-    }
-    today = beijing_date(now)
-    for tenant, provider in sorted(pairs - found.keys()):
-        contract, made = Contract.objects.get_or_create(
-            tenant_id=tenant,
-            provider_id=provider,
-            standard=True,
-            defaults={
-                "number": f"STD-{today:%Y}-{tenant.hex[-8:]}-{provider.hex[-8:]}",
-                "effective_from": today,
-                "recorded_at": now,
-            },
-        )
-        found[tenant, provider] = contract.id
-        if made:
-            ContractLine.objects.create(
-                contract=contract,
-                category=ContractLine.Category.COMPUTE,
-                description="按量使用算力，按下单时锁定的价目计费",
-                effective_from=today,
-            )
-            subject = Ref("contract", contract.id)
-            note([Note(action="contract.open_standard", subject=subject)], actor=actor, now=now)
-    return found
 
 
 # Every report of an agent asks these three.
