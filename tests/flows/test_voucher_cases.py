@@ -369,7 +369,7 @@ def test_claim_the_user_pays_in_full_and_claims_its_share_then_gives_it_back() -
 def test_a_voucher_pays_only_the_provider_of_its_contract() -> None:
     cast = make_cast()
     cast.grant()
-    from jinsuan.vouchers.queries import wallets
+    from jinsuan.vouchers.wallets import wallets
 
     wallet = wallets([cast.world.tenant], on=TODAY)[cast.world.tenant]
     assert wallet.at(cast.world.provider)[1]

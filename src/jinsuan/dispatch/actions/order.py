@@ -19,7 +19,7 @@ from jinsuan.ledger.statements import read
 from jinsuan.protocol.spec import JobSpec
 from jinsuan.protocol.states import AttemptState, JobState, Outcome
 from jinsuan.vouchers.actions.escrow import Want, afford
-from jinsuan.vouchers.queries import wallets
+from jinsuan.vouchers.wallets import wallets
 
 STOPS_ALL_JOBS = frozenset({Role.PLATFORM_OPERATOR, Role.SYSTEM})
 

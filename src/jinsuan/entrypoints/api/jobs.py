@@ -25,6 +25,7 @@ from jinsuan.protocol.parse import parse_spec
 from jinsuan.protocol.states import JobState
 from jinsuan.vouchers import queries as vouchers
 from jinsuan.vouchers.actions import Want
+from jinsuan.vouchers.wallets import wallets
 
 LOG_CHUNK = 256 * 1024
 PLAN = {200: shapes.PlanOut, **REFUSED}
@@ -40,7 +41,7 @@ def plan_job(request: HttpRequest) -> dict[str, Any]:
     spec = parse_spec(read_json(request))
     now = clock.now()
     tenant = own_organisation(actor)
-    wallet = vouchers.wallets([tenant.id], on=beijing_date(now))[tenant.id]
+    wallet = wallets([tenant.id], on=beijing_date(now))[tenant.id]
     want = Want(
         attempt=tenant.id,
         job=tenant.id,

@@ -14,7 +14,8 @@ from jinsuan.protocol.states import JOB_STATE_ZH, OUTCOME_ZH, JobState, Outcome
 from jinsuan.registry.capacity import ClusterFree
 from jinsuan.vouchers.actions.escrow import Want, afford
 from jinsuan.vouchers.errors import NotEnoughMoney
-from jinsuan.vouchers.queries import FundingView, VoucherView, Wallet
+from jinsuan.vouchers.queries import FundingView, VoucherView
+from jinsuan.vouchers.wallets import Wallet
 
 
 def job(view: JobView, *, fundings: list[FundingView] | None = None) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from jinsuan.entrypoints.portal.show import Chip, lasting
 from jinsuan.kernel.money import Money
 from jinsuan.vouchers.actions.escrow import Want, afford
 from jinsuan.vouchers.errors import NotEnoughMoney
-from jinsuan.vouchers.queries import Wallet
+from jinsuan.vouchers.wallets import Wallet
 
 FOLD = 3
 """So many centres with one cause become one row."""

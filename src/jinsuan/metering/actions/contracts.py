@@ -98,21 +98,28 @@ def register_contract(
         for line in lines
     )
     ref = Ref("contract", contract.id)
-    after = {
-        "number": number,
-        "tenant": str(Ref("organisation", tenant)),
-        "provider": str(Ref("organisation", provider)),
-        "signed_on": signed_on.isoformat(),
-        "effective_from": effective_from.isoformat(),
-        "effective_to": "" if effective_to is None else effective_to.isoformat(),
+    after = _content(contract, lines)
+    note([Note(action="contract.register", subject=ref, after=after)], actor=actor, now=now)
+    return ref
+
+
+def _content(contract: Contract, lines: Sequence[ContractItem]) -> dict[str, object]:
+    """What was registered, for the audit book."""
+    ends, text = contract.effective_to, contract.text_digest
+    assert contract.signed_on is not None, contract
+    return {
+        "number": contract.number,
+        "tenant": str(Ref("organisation", contract.tenant_id)),
+        "provider": str(Ref("organisation", contract.provider_id)),
+        "signed_on": contract.signed_on.isoformat(),
+        "effective_from": contract.effective_from.isoformat(),
+        "effective_to": "" if ends is None else ends.isoformat(),
         "lines": [
             {"category": x.category, "description": x.description, "ceiling_fen": x.ceiling_fen}
             for x in lines
         ],
-        "text_sha256": "" if text_digest is None else text_digest.hex(),
+        "text_sha256": "" if text is None else bytes(text).hex(),
     }
-    note([Note(action="contract.register", subject=ref, after=after)], actor=actor, now=now)
-    return ref
 
 
 def _may_register(actor: Actor, tenant: UUID, provider: UUID) -> None:

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('metering', '0003_append_only'),
+        ('metering', '0004_contracts_of_the_parties'),
         ('registry', '0004_membership_once_per_body'),
     ]
 

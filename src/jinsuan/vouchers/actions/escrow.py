@@ -23,8 +23,8 @@ from jinsuan.ledger.reasons import Reason
 from jinsuan.ledger.rows import update_rows
 from jinsuan.vouchers.errors import NotEnoughMoney
 from jinsuan.vouchers.models import Funding, FundingSource
-from jinsuan.vouchers.queries import Wallet, wallets
 from jinsuan.vouchers.split import Purse, Split, split, split_step
+from jinsuan.vouchers.wallets import Wallet, wallets
 
 CASH = "cash"
 

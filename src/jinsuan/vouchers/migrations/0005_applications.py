@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('casework', '0004_payee_guards'),
-        ('metering', '0006_contracts'),
+        ('metering', '0005_invoice_guards'),
         ('registry', '0004_membership_once_per_body'),
         ('vouchers', '0004_bank_guards'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),

@@ -35,7 +35,7 @@ from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Role
 from jinsuan.registry.queries import free_capacity
 from jinsuan.vouchers.errors import NotEnoughMoney
-from jinsuan.vouchers.queries import Wallet, wallets
+from jinsuan.vouchers.wallets import Wallet, wallets
 
 DRAFT = "order_draft"
 OVERRIDES = ("model", "hours", "budget", "centre", "cards", "city")
