@@ -172,6 +172,15 @@ def bank_positions() -> list[BankPosition]:
     return [bank_position(code) for code in codes]
 
 
+def bank_totals() -> dict[str, Money]:
+    """What lies at the bank by its own files, by our account code; accounts whose files tell no
+    balance are left out, as there is nothing to compare.
+    """
+    return {
+        accounts.bank(one.account): one.told for one in bank_positions() if one.told is not None
+    }
+
+
 def access_cash_order(viewer: Actor, pk: UUID) -> OrderView:
     """The door to one cash order.
 

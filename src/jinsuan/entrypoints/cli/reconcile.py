@@ -13,16 +13,17 @@ from jinsuan.kernel.ref import Role
 
 
 def reconcile(json: AsJson = False) -> None:
-    """对账核对：账本自身、计量、券面和资金池；登记差异，停付有差异的账户。退出码：0 没有未销的差异，1 有。"""
+    """对账核对：账本自身、计量、券面、资金池和银行；登记差异，停付有差异的账户。退出码：0 没有未销的差异，1 有。"""
     from jinsuan.entrypoints.site.boot import boot
 
     boot()
     from jinsuan.entrypoints import clock
     from jinsuan.vouchers.actions import book_differences
     from jinsuan.vouchers.differences import open_differences
+    from jinsuan.vouchers.queries_bank import bank_totals
     from jinsuan.vouchers.reconcile import differences
 
-    new = book_differences(differences(), actor=LOCAL, now=clock.now())
+    new = book_differences(differences(bank_totals()), actor=LOCAL, now=clock.now())
     rows = open_differences(LOCAL)
     if json:
         as_json(
@@ -65,11 +66,12 @@ def clear(
     from jinsuan.entrypoints import clock
     from jinsuan.registry.queries import actor_for, organisation_with, person_named
     from jinsuan.vouchers.actions import clear_difference
+    from jinsuan.vouchers.queries_bank import bank_totals
 
     now, ref = clock.now(), read_ref(difference)
     if ref.kind != "difference":
         raise NotFound("未销的差异", difference[:60])
     person, place = person_named(username), organisation_with(organisation)
     actor = actor_for(person.id, place.id, role, via="cli", now=now)
-    clear_difference(ref.id, reason=reason, actor=actor, now=now)
+    clear_difference(ref.id, reason=reason, bank_totals=bank_totals(), actor=actor, now=now)
     typer.echo(f"✓ 已销差 {ref}")

@@ -1,9 +1,11 @@
-"""The money of the demo's story: a programme year, a voucher, a top-up, and a voucher too late."""
+"""The money of the demo's story: top-ups, and a voucher asked for too late."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from fractions import Fraction
+from uuid import UUID
 
 from jinsuan.entrypoints.demo.errors import StoryFailed
 from jinsuan.entrypoints.demo.setup import demo_actor
@@ -43,32 +45,20 @@ def _programme(number: int, *, now: datetime) -> str:
     return code
 
 
-def issue_voucher(*, now: datetime) -> list[tuple[str, str]]:
-    """Issue one voucher to the customer and book one top-up; what to tell about both."""
-    today, tenant = beijing_date(now), demo_actor(Role.TENANT).organisation
-    assert tenant is not None
-    ref = issue(
-        programme=_programme(today.year, now=now),
-        tenant=tenant,
-        face=FACE,
-        expires_on=date(today.year, 12, 31),
-        reason="演示：按年度计划发放",
-        actor=demo_actor(Role.PROVINCIAL_OFFICER),
-        now=now,
-    )
-    reference = f"DEMO{now:%Y%m%d%H%M%S}"
-    book_top_up(
-        tenant=tenant,
-        amount=TOP_UP,
-        bank_reference=reference,
-        actor=demo_actor(Role.TREASURY),
-        now=now,
-    )
-    return [
-        ("算力券", f"{ref}，面额 {FACE}，抵扣比例 {RATE}，依据 {DOCUMENT}{ARTICLE}"),
-        ("资金池", f"{POOL}，发放即扣减，同一分钱不能许诺两次"),
-        ("充值", f"{TOP_UP}，银行流水号 {reference}，同一流水号只入账一次"),
-    ]
+def book_cash(*, now: datetime, tenants: Iterable[UUID]) -> list[tuple[str, str]]:
+    """Book one top-up for each tenant; what to tell about them."""
+    told = []
+    for number, tenant in enumerate(tenants, start=1):
+        reference = f"DEMO{now:%Y%m%d%H%M%S}{number}"
+        book_top_up(
+            tenant=tenant,
+            amount=TOP_UP,
+            bank_reference=reference,
+            actor=demo_actor(Role.TREASURY),
+            now=now,
+        )
+        told.append(("充值", f"{TOP_UP}，银行流水号 {reference}，同一流水号只入账一次"))
+    return told
 
 
 def refuse_late_voucher(*, now: datetime) -> str:

@@ -48,7 +48,8 @@ def prepare_province(*, now: datetime, folder: Path) -> Ready:
     province = make_province()
     password = _password(folder)
     if not is_registered(CUSTOMER):
-        _register(province, password, now)
+        # Two months ago, so that people could act before today's story begins.
+        _register(province, password, now - timedelta(days=60))
     nodes = sum(len(centre.nodes) for centre in province.centres)
     cards = sum(node.cards for centre in province.centres for node in centre.nodes)
     return Ready(
@@ -56,7 +57,7 @@ def prepare_province(*, now: datetime, folder: Path) -> Ready:
             ("机构", f"{len(province.organisations)} 个，人员 {len(province.people)} 名"),
             ("算力中心", f"{len(province.centres)} 个，节点 {nodes} 个，加速卡 {cards} 张"),
         ),
-        token=_token(now),
+        token=token_of(demo_actor(Role.TENANT), now=now),
         log_ins=tuple(_log_in(person, province, password) for person in province.people),
     )
 
@@ -120,8 +121,8 @@ def demo_actor(role: Role) -> Actor:
     return replace(found[0], via="demo")
 
 
-def _token(now: datetime) -> str:
-    actor = demo_actor(Role.TENANT)
+def token_of(actor: Actor, *, now: datetime) -> str:
+    """A token of this run for somebody of the demo."""
     assert actor.person is not None and actor.organisation is not None
     return issue_token(
         person=actor.person,

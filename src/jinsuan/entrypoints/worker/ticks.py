@@ -20,6 +20,7 @@ from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.ref import Actor
 from jinsuan.ledger.seal import seal_all
 from jinsuan.vouchers.actions import book_differences, expire_due, sweep_ended
+from jinsuan.vouchers.queries_bank import bank_totals
 from jinsuan.vouchers.reconcile import differences
 
 log = structlog.get_logger(__name__)
@@ -101,7 +102,7 @@ def reconcile(now: Clock) -> int:
 
 
 def _reconciled(now: Clock) -> int:
-    return book_differences(differences(), actor=RECONCILE, now=now())
+    return book_differences(differences(bank_totals()), actor=RECONCILE, now=now())
 
 
 def seal(now: Clock) -> int:

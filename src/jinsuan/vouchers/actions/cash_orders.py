@@ -23,6 +23,7 @@ from jinsuan.ledger.reasons import Reason
 from jinsuan.registry.models import Organisation
 from jinsuan.vouchers.actions.bank_accounts import treasurer
 from jinsuan.vouchers.actions.matches import source_of
+from jinsuan.vouchers.differences import check_not_stopped
 from jinsuan.vouchers.errors import CashOrderRefused
 from jinsuan.vouchers.models import BankAccount, CashOrder
 
@@ -62,7 +63,7 @@ def order_refund(order: UUID, *, account: str, actor: Actor, now: datetime) -> N
     row.account = _account(account)
     row.save(update_fields=["state", "made_by", "made_at", "account"])
     _note("cash_order.make", row, actor, now)
-    post([_hold(row, now)], actor=actor, now=now)
+    _order(row, actor, now)
 
 
 @transaction.atomic
@@ -92,7 +93,7 @@ def order_payout(
     }
     ref = _open(CashOrder.Kind.PAYOUT, provider, amount, order_key, reason, fields, actor, now)
     # Told again, this is the same fact under the same key, and moves nothing.
-    post([_hold(CashOrder.objects.get(id=ref.id), now)], actor=actor, now=now)
+    _order(CashOrder.objects.get(id=ref.id), actor, now)
     return ref
 
 
@@ -202,6 +203,12 @@ def _open(
     row.save(force_insert=True)
     _note("cash_order.ask" if row.asked_by else "cash_order.make", row, actor, now)
     return Ref("cashorder", row.id)
+
+
+def _order(row: CashOrder, actor: Actor, now: datetime) -> None:
+    posting = _hold(row, now)
+    check_not_stopped([posting.debit, posting.credit])
+    post([posting], actor=actor, now=now)
 
 
 def _hold(row: CashOrder, now: datetime) -> Posting:

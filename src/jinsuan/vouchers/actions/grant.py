@@ -26,6 +26,7 @@ from jinsuan.ledger.actions import Note, Posting, post, record
 from jinsuan.ledger.queries import balance
 from jinsuan.ledger.reasons import Reason
 from jinsuan.ledger.steps import Step
+from jinsuan.vouchers.differences import check_not_stopped
 from jinsuan.vouchers.errors import ApplicantOwes, ProgrammeClosed
 from jinsuan.vouchers.judging import Judgement, is_high, judge, limit_account
 from jinsuan.vouchers.models import Application, Programme, Voucher
@@ -94,6 +95,7 @@ def approve_application(
     row.refresh_from_db()
     row.decision_id = decision.id
     row.save(update_fields=["decision"])
+    check_not_stopped([accounts.pool(row.programme.code), limit_account(row, now)])
     post(_reserve(row, judged, now), actor=actor, now=now)
     return decision
 

@@ -18,6 +18,7 @@ from jinsuan.ledger import accounts
 from jinsuan.ledger.actions import Posting, post
 from jinsuan.ledger.reasons import Reason
 from jinsuan.vouchers.actions.redeem import redemption_code
+from jinsuan.vouchers.differences import check_not_stopped
 from jinsuan.vouchers.errors import RedemptionRefused
 from jinsuan.vouchers.models import Redemption
 
@@ -61,6 +62,12 @@ def make_redemption_batch(cases: Sequence[UUID], *, actor: Actor, now: datetime)
         raise NotAllowed("编制拨付批次", "财政")
     if len(codes) != 1 or len(rows) != len(set(cases)):
         raise RedemptionRefused("没有选出同一个项目的待拨付兑付", "请按项目分别编制批次。")
+    check_not_stopped(
+        [
+            *(accounts.due(Ref("redemption", row.id)) for row in rows),
+            *(accounts.paid(row.voucher.programme.code) for row in rows),
+        ]
+    )
     orders = [
         PaymentOrder(
             case=row.case_id,

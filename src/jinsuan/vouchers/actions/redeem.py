@@ -21,6 +21,7 @@ from jinsuan.ledger import accounts
 from jinsuan.ledger.actions import Note, Posting, post, record
 from jinsuan.ledger.reasons import Reason
 from jinsuan.metering.models import Invoice
+from jinsuan.vouchers.differences import check_not_stopped
 from jinsuan.vouchers.errors import ApplicantOwes, RedemptionRefused
 from jinsuan.vouchers.four import LABELS
 from jinsuan.vouchers.models import Redemption, Voucher
@@ -133,7 +134,9 @@ def approve_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) 
         raise RedemptionRefused(f"现在没有可兑付的金额（{numbers(row)}）", "请退回补正。")
     move_case(case, "核定", reason=reason, actor=actor, now=now)
     row.case.refresh_from_db()
-    post([_posting(row, Reason.REDEEM, now)], actor=actor, now=now)
+    posting = _posting(row, Reason.REDEEM, now)
+    check_not_stopped([posting.debit, posting.credit])
+    post([posting], actor=actor, now=now)
     _note("redemption.approve", row, actor, now)
 
 
