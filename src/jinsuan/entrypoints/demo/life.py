@@ -342,7 +342,7 @@ def claw_back(life: Life, amount: Money, hands: Hands, fact: Fact, *, now: datet
 def programme_sums(programme: str) -> dict[str, Money]:
     """What the book says of one programme's pool and payments."""
     return {
-        "pool": balance(accounts.pool(programme)).available,
-        "paid": balance(accounts.paid(programme)).available,
-        "clawback": balance(accounts.clawback(programme)).available,
+        "资金池余额": balance(accounts.pool(programme)).available,
+        "已兑付": balance(accounts.paid(programme)).available,
+        "应追缴": balance(accounts.clawback(programme)).available,
     }

@@ -129,7 +129,9 @@ def _tell_vouchers(client: Client, tell: Teller, processes: Processes) -> None:
     life.claw_back(lives[2], paid[2], hands, tell.fact, now=clock.now())
     for programme in sorted({one.programme for one in lives}):
         sums = life.programme_sums(programme)
-        tell.fact(programme, "，".join(f"{name} {amount}" for name, amount in sums.items()))
+        tell.fact(
+            f"年度 {programme}", "，".join(f"{name} {amount}" for name, amount in sums.items())
+        )
     _follow_the_money(client, job["id"], tell)
 
 
