@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Ref
@@ -177,7 +178,8 @@ def _flat(one: Series, at: Pattern) -> Doubt | None:
         return None
     hours = (one.points[-1][0] - one.points[0][0]) // timedelta(hours=1)
     steps = _steps(one.points)
-    full = all(used * MILLI == one.held_milli * ms for ms, used in steps)
+    # Agents round down to whole milli-unit-seconds, so a step is exact to less than one.
+    full = all(abs(used * MILLI - one.held_milli * ms) < MILLI for ms, used in steps)
     if hours < at.flat_hours or not full:
         return None
     return Doubt(
@@ -196,7 +198,7 @@ def _steps(points: Sequence[tuple[datetime, int]]) -> tuple[tuple[int, int], ...
     """Milliseconds and use from each reading to the next."""
     return tuple(
         ((late - early) // timedelta(milliseconds=1), more - less)
-        for (early, less), (late, more) in zip(points, points[1:], strict=False)
+        for (early, less), (late, more) in pairwise(points)
     )
 
 
