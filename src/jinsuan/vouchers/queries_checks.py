@@ -142,8 +142,8 @@ def movements_of(provider: UUID, group: frozenset[UUID]) -> list[Movement]:
     ]
     orders = CashOrder.objects.filter(organisation=provider, kind=CashOrder.Kind.PAYOUT)
     paid = [str(Ref("cashorder", pk)) for pk in orders.values_list("id", flat=True)]
-    for entry in BankEntry.objects.filter(direction="out", matched__in=paid):
-        found.append(_entry(entry, None, provider))
+    out = BankEntry.objects.filter(direction="out", matched__in=paid)
+    found += [_entry(entry, None, provider) for entry in out]
     indices = PayeeAccount.objects.filter(organisation=provider, state__in=_LIVE_ACCOUNTS)
     ours = {str(Ref("organisation", one)): one for one in group - {provider}}
     back = BankEntry.objects.filter(

@@ -40,7 +40,7 @@ from jinsuan.vouchers.queries_checks import (
     subject_of,
 )
 
-log = structlog.get_logger()
+log = structlog.get_logger(__name__)
 LABELS = {
     "related": "关联方",
     "round_trip": "资金回流",
@@ -204,7 +204,7 @@ def _run(row: Case, name: str, check: Check, look: _Look) -> list[tuple[Doubt, b
             return [(doubt, True) for doubt in check(look)]
     except DataLacking as error:
         return [_unchecked(row, name, error.why, look.at)]
-    except Exception as error:  # noqa: BLE001 - whatever it is, a check that fell over is no pass
+    except Exception as error:  # whatever it is, a check that fell over is no pass
         log.exception("check failed", check=name, case=row.number)
         why = f"核查程序出错（{type(error).__name__}），没有得出结论；错误已记入运行日志"
         doubt, _ = _unchecked(row, name, why, look.at)

@@ -96,7 +96,9 @@ def round_trips(
     for there in forth:
         for here in back:
             days = (here.on - there.on).days
-            near = abs(here.amount - there.amount).fen * FULL <= there.amount.fen * at.tolerance_bps
+            near = (
+                abs((here.amount - there.amount).fen) * FULL <= there.amount.fen * at.tolerance_bps
+            )
             if here.ref in used or not 0 <= days <= at.days or not near:
                 continue
             used.add(here.ref)
