@@ -266,14 +266,23 @@ def test_pieces_of_one_contract(yuan: str, who: UUID, days: int, found: list[str
     assert codes(splitting(mine, [other], AT.splitting)) == found
 
 
-def test_many_just_below_the_limit() -> None:
-    at = replace(AT.splitting, threshold_fen=10_000, near_bps=9_000, near_count=2)
-    small, near = Money(1), Money(9_000)
-    # Two that together stay below the limit are no doubt, however near one of them is.
-    assert splitting(paper(1, amount=near), [paper(2, amount=small)], at) == []
-    pair = paper(1, amount=Money(8_999)), [paper(2, amount=small)]
-    assert splitting(*pair, at) == []
-    assert codes(splitting(paper(1, amount=near), [paper(2, amount=near)], at)) == ["splitting"]
+@pytest.mark.parametrize(
+    ("third", "days", "found"),
+    [
+        ("1800000", 365, ["just_below"]),
+        ("1799999.99", 365, []),
+        ("1800000", 366, []),
+        ("2000000", 365, []),
+    ],
+)
+def test_many_just_below_the_limit(third: str, days: int, found: list[str]) -> None:
+    near = Money.yuan("1800000")
+    others = [
+        paper(2, amount=near, on=DAY - timedelta(days=100)),
+        paper(3, amount=Money.yuan(third), on=DAY + timedelta(days=days)),
+    ]
+
+    assert codes(splitting(paper(1, amount=near), others, AT.splitting)) == found
 
 
 def quote(millifen: int, *others: int) -> Quote:

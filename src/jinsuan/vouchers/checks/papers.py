@@ -118,38 +118,50 @@ def near_copies(mine: Paper, others: Iterable[Paper], at: Copies) -> list[Doubt]
 
 
 def splitting(mine: Paper, others: Iterable[Paper], at: Splitting) -> list[Doubt]:
-    """拆分: contracts of one group with one provider, each below a threshold and together above it,
-    or several just below it.
+    """拆分: contracts of one group with one provider, each below a threshold and together at or above
+    it within a month; or many just below it within a year.
     """
-    near = [
+    limit = Money(at.threshold_fen)
+    if mine.amount >= limit:
+        return []
+    below = [
         one
         for one in others
         if one.group
         and one.provider == mine.provider
         and one.case != mine.case
-        and abs((one.on - mine.on).days) <= at.days
+        and one.amount < limit
     ]
-    limit = Money(at.threshold_fen)
-    below = [one for one in [mine, *near] if one.amount < limit]
-    if mine.amount >= limit or len(below) < 2:
-        return []
-    total = Money.total(one.amount for one in below)
-    edge = [one for one in below if one.amount.fen * FULL >= limit.fen * at.near_bps]
-    if total < limit and len(edge) < at.near_count:
-        return []
-    parts = "、".join(
-        f"{one.number} {one.amount}" for one in sorted(below, key=lambda p: (p.on, p.number))
-    )
-    return [
-        Doubt(
-            code="splitting",
-            title="疑似拆分合同",
-            evidence=refs(*(one.case for one in below)),
-            detail=(
-                f"同一主体或其关联方与同一供给方在 {at.days} 天内有 {len(below)} 份低于 {limit} "
-                f"的合同：{parts}，合计 {total}，其中 {len(edge)} 份达到门槛的 "
-                f"{percent(at.near_bps)}。门槛：合计达到 {limit}，或接近门槛的达到 "
-                f"{at.near_count} 份。"
-            ),
+    found = []
+    together = [mine, *_within(mine, below, at.days)]
+    total = Money.total(one.amount for one in together)
+    if len(together) > 1 and total >= limit:
+        words = f"在 {at.days} 天内，合计 {total}。门槛：每份低于 {limit} 而合计达到"
+        found.append(_pieces("splitting", "疑似拆分合同", together, words))
+    near = [
+        one
+        for one in [mine, *_within(mine, below, at.near_days)]
+        if one.amount.fen * FULL >= limit.fen * at.near_bps
+    ]
+    if mine in near and len(near) >= at.near_count:
+        words = (
+            f"在 {at.near_days} 天内，各在 {limit} 的 {percent(at.near_bps)} 以上而低于它。"
+            f"门槛：{at.near_count} 份"
         )
-    ]
+        found.append(_pieces("just_below", "多份合同恰好低于门槛", near, words))
+    return found
+
+
+def _within(mine: Paper, others: Iterable[Paper], days: int) -> list[Paper]:
+    return [one for one in others if abs((one.on - mine.on).days) <= days]
+
+
+def _pieces(code: str, title: str, papers: Iterable[Paper], words: str) -> Doubt:
+    ordered = sorted(papers, key=lambda one: (one.on, one.number))
+    parts = "、".join(f"案件 {one.number} {one.amount}" for one in ordered)
+    return Doubt(
+        code=code,
+        title=title,
+        evidence=refs(*(one.case for one in ordered)),
+        detail=f"同一主体或其关联方与同一供给方有 {len(ordered)} 份合同：{parts}；{words}。",
+    )

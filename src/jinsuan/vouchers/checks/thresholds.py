@@ -44,6 +44,7 @@ class Splitting:
     threshold_fen: int
     near_bps: int
     near_count: int
+    near_days: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
