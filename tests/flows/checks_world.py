@@ -12,6 +12,7 @@ from jinsuan.casework.actions.evidence import attach, receive_file
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor, Role
 from jinsuan.metering.actions import set_tariff
+from jinsuan.policy.pack import Base
 from jinsuan.policy.values import show
 from jinsuan.registry.actions.centres import register_centre
 from jinsuan.registry.actions.relations import register_relation
@@ -39,7 +40,12 @@ def answers() -> dict[str, str]:
     """An ordinary applicant's, as people write them."""
     terms, today = terms_of(PACK, "m09"), date(2025, 9, 16)
     facts = terms.law(today).pack.facts
-    return {name: show(FACTS[name], facts[name]) for name in terms.asked(today)}
+    return {
+        name: facts[name].options[FACTS[name]][0]
+        if facts[name].base is Base.ENUM
+        else show(FACTS[name], facts[name])
+        for name in terms.asked(today)
+    }
 
 
 @dataclass(slots=True)
