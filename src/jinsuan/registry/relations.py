@@ -100,7 +100,10 @@ def keys_of(kind: str, text: str, ring: Keyring) -> list[bytes]:
             return [code_key(read_uscc(plain))]
         except UsccInvalid:
             pass  # a natural person
-    use = f"relation.{'person' if kind in PEOPLE else kind}"
+    # Numbers that other rooms keep too are hashed as they do, so that theirs are found.
+    use = kind if kind in ("phone", "bank_account") else f"relation.{kind}"
+    if kind in PEOPLE:
+        use = "relation.person"
     return [ring.index(plain, use), *ring.indices(plain, use)]
 
 
