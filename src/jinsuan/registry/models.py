@@ -59,6 +59,50 @@ class Organisation(models.Model):
         return self.name
 
 
+class Relation(models.Model):
+    """关联线索: one thing that an organisation has and another may have too. Only a digest of it is
+    kept, so equality shows and content does not. Ended, never deleted.
+    """
+
+    class Kind(models.TextChoices):
+        """What it is."""
+
+        SHAREHOLDER = "shareholder", "股东"
+        LEGAL_PERSON = "legal_person", "法定代表人"
+        DIRECTOR = "director", "董事、监事或高管"
+        PHONE = "phone", "联系电话"
+        BANK_ACCOUNT = "bank_account", "银行账户"
+        DEVICE = "device", "登录设备"
+        ADDRESS = "address", "注册或经营地址"
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    organisation = models.ForeignKey(Organisation, models.PROTECT, related_name="relations")
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    key = models.BinaryField(max_length=32, db_index=True)  # see `relations.py`
+    share_bps = models.IntegerField(null=True)  # of the organisation, for a shareholder
+    source = models.CharField(max_length=120)  # 企业登记, 申报材料 …
+    recorded_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="relation_once",
+                fields=["organisation", "kind", "key"],
+                condition=Q(ended_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="relation_share",
+                condition=Q(share_bps__isnull=True)
+                | Q(kind="shareholder", share_bps__gt=0, share_bps__lte=10_000),
+            ),
+            models.CheckConstraint(name="relation_says_whence", condition=~Q(source="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.organisation_id}/{self.kind}"
+
+
 class Body(models.Model):
     """推荐单位: a city, the reform zone or a provincial unit that may recommend applicants."""
 

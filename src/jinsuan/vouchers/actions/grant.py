@@ -26,6 +26,7 @@ from jinsuan.ledger.actions import Note, Posting, post, record
 from jinsuan.ledger.queries import balance
 from jinsuan.ledger.reasons import Reason
 from jinsuan.ledger.steps import Step
+from jinsuan.vouchers.actions.checks import check_case, checked
 from jinsuan.vouchers.differences import check_not_stopped
 from jinsuan.vouchers.errors import ApplicantOwes, ProgrammeClosed
 from jinsuan.vouchers.judging import Judgement, is_high, judge, limit_account
@@ -36,9 +37,17 @@ from jinsuan.vouchers.terms import terms_of
 
 @transaction.atomic
 def pass_checks(case: UUID, *, actor: Actor, now: datetime) -> bool:
-    """The platform's own check is over (初核通过), unless a doubt is open. Returns whether it moved."""
+    """The platform's own check is over (初核通过), unless a doubt is open. Returns whether it moved.
+
+    The checks run once per round of papers, here and nowhere later: what they find stays open until
+    its owner closes it with a reason, and this is called again.
+    """
     row = Case.objects.select_for_update(no_key=True).get(id=case)
-    if row.state != "checking" or blocking(case):
+    if row.state != "checking":
+        return False
+    if not checked(row):
+        check_case(case, actor=actor, now=now)
+    if blocking(case):
         return False
     name = "初核通过" if row.kind == "voucher" else "核对一致"
     move_case(case, name, actor=actor, now=now)

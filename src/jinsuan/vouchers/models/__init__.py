@@ -4,6 +4,7 @@ from jinsuan.vouchers.models.applications import (
     Application,
     ApplicationFact,
     ApplicationLine,
+    CheckRun,
     Clawback,
     Redemption,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "BankEntry",
     "BankFile",
     "CashOrder",
+    "CheckRun",
     "Clawback",
     "Difference",
     "EntryMatch",

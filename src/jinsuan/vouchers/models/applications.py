@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
@@ -115,6 +116,27 @@ class Redemption(models.Model):
 
     def __str__(self) -> str:
         return f"{self.voucher_id}#{self.number}"
+
+
+class CheckRun(models.Model):
+    """核查记录: the automatic checks ran over one round of a case's papers. Only ever added."""
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    case = models.ForeignKey(Case, models.PROTECT, related_name="check_runs")
+    moves_made = models.IntegerField()  # the case's: which round of papers
+    checks = ArrayField(models.CharField(max_length=40))
+    opened = models.IntegerField()  # findings that this run opened
+    thresholds_digest = models.BinaryField(max_length=32)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="check_run_counts", condition=Q(opened__gte=0)),
+        ]
+        indexes = [models.Index(name="check_run_by_round", fields=["case", "moves_made"])]
+
+    def __str__(self) -> str:
+        return f"{self.case_id}@{self.moves_made}"
 
 
 class Clawback(models.Model):

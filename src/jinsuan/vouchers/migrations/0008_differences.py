@@ -37,7 +37,7 @@ DROP FUNCTION vouchers_difference_clears_once;
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('vouchers', '0005_applications'),
+        ('vouchers', '0007_check_run_guards'),
         ('ledger', '0002_posting'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

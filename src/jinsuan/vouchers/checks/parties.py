@@ -1,0 +1,118 @@
+"""Between applicant and provider: are they connected, and does the money come back? Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from uuid import UUID
+
+from jinsuan.kernel.money import Money
+from jinsuan.kernel.ref import Ref
+from jinsuan.registry.relations import Link, in_words, path_between
+from jinsuan.vouchers.checks.doubt import FULL, DataLacking, Doubt, percent, refs
+from jinsuan.vouchers.checks.thresholds import Related, RoundTrip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parties:
+    """Both sides of a contract and everything known around them."""
+
+    applicant: UUID
+    provider: UUID
+    declared: bool
+    links: tuple[Link, ...]
+    own: Mapping[bytes, UUID]
+    names: Mapping[UUID, str]
+    unknown: tuple[UUID, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """Money from one known organisation to another. `payer` None: the platform, for its users."""
+
+    ref: Ref
+    payer: UUID | None
+    receiver: UUID
+    amount: Money
+    on: date
+
+
+def related(parties: Parties, at: Related) -> list[Doubt]:
+    """关联方: the same organisation, said to be related, or connected within some hops.
+
+    Raises:
+        DataLacking: nothing found, but no register says anything about one of them.
+    """
+    both = refs(Ref("organisation", parties.applicant), Ref("organisation", parties.provider))
+    found = []
+    if parties.declared:
+        found.append(
+            Doubt(
+                code="related_declared",
+                title="申领方声明与供给方有关联",
+                evidence=both,
+                detail="关联关系声明填写为“是”。请核实关联的性质、定价是否公允、用量是否真实。",
+            )
+        )
+    if parties.applicant == parties.provider:
+        return [*found, _related(both, "两方是同一个统一社会信用代码", at)]
+    path = path_between(
+        parties.applicant,
+        parties.provider,
+        parties.links,
+        parties.own,
+        hops=at.hops,
+        least_share_bps=at.least_share_bps,
+    )
+    if path is not None:
+        through = [Ref("organisation", one.end) for one in path]
+        return [*found, _related(refs(*both, *through), in_words(path, parties.names), at)]
+    if parties.unknown and not found:
+        names = "、".join(parties.names.get(one, str(one)) for one in parties.unknown)
+        raise DataLacking(f"没有 {names} 的企业登记关系数据，只能以关联关系声明为准")
+    return found
+
+
+def _related(evidence: tuple[Ref, ...], words: str, at: Related) -> Doubt:
+    return Doubt(
+        code="related",
+        title="申领方与供给方有关联线索",
+        evidence=evidence,
+        detail=f"{words}。门槛：{at.hops} 步以内，持股 {percent(at.least_share_bps)} 及以上。",
+    )
+
+
+def round_trips(
+    movements: Iterable[Movement], *, provider: UUID, group: frozenset[UUID], at: RoundTrip
+) -> list[Doubt]:
+    """资金回流: a payment to the provider, and soon after a similar amount from it to the group."""
+    every = sorted(movements, key=lambda one: (one.on, one.ref))
+    group -= {provider}
+    forth = [m for m in every if m.receiver == provider and (m.payer is None or m.payer in group)]
+    back = [m for m in every if m.payer == provider and m.receiver in group]
+    used: set[Ref] = set()
+    found = []
+    for there in forth:
+        for here in back:
+            days = (here.on - there.on).days
+            near = (
+                abs((here.amount - there.amount).fen) * FULL <= there.amount.fen * at.tolerance_bps
+            )
+            if here.ref in used or not 0 <= days <= at.days or not near:
+                continue
+            used.add(here.ref)
+            found.append(
+                Doubt(
+                    code="round_trip",
+                    title="付给供给方的钱疑似回流",
+                    evidence=refs(there.ref, here.ref),
+                    detail=(
+                        f"{there.on} 付给供给方 {there.amount}，{days} 天后 {here.on} 供给方付回 "
+                        f"{here.amount}。门槛：{at.days} 天以内，金额相差不超过 "
+                        f"{percent(at.tolerance_bps)}。"
+                    ),
+                )
+            )
+            break
+    return found

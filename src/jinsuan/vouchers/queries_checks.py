@@ -1,0 +1,275 @@
+"""What the checks of a case look at, collected from every room below; frozen values only."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from uuid import UUID
+
+from django.db.models import Max
+
+from jinsuan.casework.models import Attachment, Case, PayeeAccount
+from jinsuan.kernel.money import Money
+from jinsuan.kernel.period import BEIJING, beijing_date
+from jinsuan.kernel.ref import Ref
+from jinsuan.metering.models import (
+    Charge,
+    ContractPayment,
+    LockedPrice,
+    Meter,
+    Tariff,
+    UsageReading,
+)
+from jinsuan.metering.queries import tariffs_on
+from jinsuan.registry.models import Centre
+from jinsuan.registry.queries_relations import Surroundings, surroundings
+from jinsuan.registry.relations import Link, connected
+from jinsuan.vouchers.actions.apply import CONTRACT
+from jinsuan.vouchers.checks.papers import Paper
+from jinsuan.vouchers.checks.parties import Movement, Parties
+from jinsuan.vouchers.checks.thresholds import Related
+from jinsuan.vouchers.checks.use import Charged, Quote, Series
+from jinsuan.vouchers.models import Application, BankEntry, CashOrder, Redemption
+
+CARD = "card:"
+_UNSEEN = ("draft", "withdrawn")
+_LIVE_ACCOUNTS = ("pending", "confirmed", "replaced")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a case is about: an application, and for a redemption what is asked on its voucher."""
+
+    case: Case
+    application: Application
+    redemption: Redemption | None
+
+    @property
+    def contract(self) -> UUID | None:
+        return self.application.contract_id
+
+    @property
+    def family(self) -> list[UUID]:
+        """The case and the one that its voucher was granted in."""
+        return sorted({self.case.id, self.application.case_id})
+
+
+def subject_of(case: Case) -> Subject | None:
+    """The application behind a case; None when nothing of ours stands behind it."""
+    redemption = None
+    granted = case.id
+    if case.kind == "redemption":
+        redemption = Redemption.objects.select_related("voucher").filter(case=case).first()
+        if redemption is None or redemption.voucher.case_id is None:
+            return None
+        granted = redemption.voucher.case_id
+    found = (
+        Application.objects.select_related("case__applicant", "provider")
+        .prefetch_related("lines")
+        .filter(case=granted)
+        .first()
+    )
+    if found is None:
+        return None
+    return Subject(case=case, application=found, redemption=redemption)
+
+
+def around(subject: Subject, at: Related, *, now: datetime) -> Surroundings:
+    """Everything connected with either party, receiving accounts included."""
+    row = subject.application
+    asked = [row.case.applicant_id, row.provider_id]
+    found = surroundings(asked, hops=at.hops, now=now)
+    accounts = _accounts(found.names)
+    return Surroundings(
+        links=(*found.links, *accounts), own=found.own, names=found.names, unknown=found.unknown
+    )
+
+
+def _accounts(organisations: Iterable[UUID]) -> list[Link]:
+    """Two organisations that are paid into one account are connected by it."""
+    rows = PayeeAccount.objects.filter(organisation__in=organisations, state__in=_LIVE_ACCOUNTS)
+    return [
+        Link(organisation=row.organisation_id, kind="bank_account", key=bytes(row.number_index))
+        for row in rows
+    ]
+
+
+def parties_of(subject: Subject, found: Surroundings) -> Parties:
+    row = subject.application
+    return Parties(
+        applicant=row.case.applicant_id,
+        provider=row.provider_id,
+        declared=row.related,
+        links=found.links,
+        own=found.own,
+        names=found.names,
+        unknown=found.unknown,
+    )
+
+
+def group_of(subject: Subject, found: Surroundings, at: Related) -> frozenset[UUID]:
+    """The applicant and everybody connected with it, the provider and what only it leads to left
+    out: its other customers are not the applicant's people.
+    """
+    provider = subject.application.provider_id
+    links = [one for one in found.links if one.organisation != provider]
+    own = {key: one for key, one in found.own.items() if one != provider}
+    return connected(
+        subject.application.case.applicant_id,
+        links,
+        own,
+        hops=at.hops,
+        least_share_bps=at.least_share_bps,
+    )
+
+
+def movements_of(provider: UUID, group: frozenset[UUID]) -> list[Movement]:
+    """Payments between a provider and a group where both sides are known: paid slips, payouts by
+    order, and money that came in for one of the group from an account of the provider.
+    """
+    slips = ContractPayment.objects.filter(contract__provider=provider, payer__in=group)
+    found = [
+        Movement(
+            ref=Ref("contractpayment", one.id),
+            payer=one.payer_id,
+            receiver=provider,
+            amount=Money(one.amount_fen),
+            on=one.paid_on,
+        )
+        for one in slips
+    ]
+    orders = CashOrder.objects.filter(organisation=provider, kind=CashOrder.Kind.PAYOUT)
+    paid = [str(Ref("cashorder", pk)) for pk in orders.values_list("id", flat=True)]
+    out = BankEntry.objects.filter(direction="out", matched__in=paid)
+    found += [_entry(entry, None, provider) for entry in out]
+    indices = PayeeAccount.objects.filter(organisation=provider, state__in=_LIVE_ACCOUNTS)
+    ours = {str(Ref("organisation", one)): one for one in group - {provider}}
+    back = BankEntry.objects.filter(
+        direction="in",
+        matched__in=list(ours),
+        other_index__in=[bytes(one) for one in indices.values_list("number_index", flat=True)],
+    )
+    return [*found, *(_entry(one, provider, ours[one.matched]) for one in back)]
+
+
+def _entry(entry: BankEntry, payer: UUID | None, receiver: UUID) -> Movement:
+    return Movement(
+        ref=Ref("bankentry", entry.id),
+        payer=payer,
+        receiver=receiver,
+        amount=Money(entry.amount_fen),
+        on=entry.booked_on,
+    )
+
+
+def papers_of(subject: Subject, group: frozenset[UUID]) -> tuple[Paper, list[Paper]]:
+    """This application, and all others that were handed in and not withdrawn."""
+    rows = (
+        Application.objects.select_related("case")
+        .prefetch_related("lines")
+        .exclude(case__state__in=_UNSEEN)
+        .exclude(id=subject.application.id)
+        .order_by("case__opened_at", "id")
+    )
+    everything = [subject.application, *rows]
+    files: dict[UUID, list[tuple[bytes, Ref]]] = defaultdict(list)
+    scans = Attachment.objects.filter(
+        purpose=CONTRACT, case__in=[one.case_id for one in everything]
+    )
+    for scan in scans.order_by("id"):
+        files[scan.case_id].append((bytes(scan.sha256), Ref("attachment", scan.id)))
+    papers = [_paper(one, group, files[one.case_id]) for one in everything]
+    return papers[0], papers[1:]
+
+
+def _paper(row: Application, group: frozenset[UUID], files: list[tuple[bytes, Ref]]) -> Paper:
+    lines = sorted(row.lines.all(), key=lambda one: one.place)
+    return Paper(
+        case=Ref("case", row.case_id),
+        number=row.case.number,
+        applicant=row.case.applicant_id,
+        provider=row.provider_id,
+        group=row.case.applicant_id in group,
+        contract=row.contract_number,
+        files=tuple(files),
+        text="\n".join([*(one.description for one in lines), row.purpose]),
+        amount=Money.total(Money(one.amount_fen) for one in lines),
+        on=beijing_date(row.case.opened_at),
+    )
+
+
+def quotes_of(subject: Subject, *, now: datetime) -> list[Quote]:
+    """Card prices: before there is use, those the provider asks today; then those locked in."""
+    today = beijing_date(now)
+    centres = dict(Centre.objects.values_list("id", "owner_id"))
+    provider = subject.application.provider_id
+    tariffs = {
+        key: row for key, row in tariffs_on(centres, on=today).items() if key[1].startswith(CARD)
+    }
+    others: dict[str, list[int]] = defaultdict(list)
+    asked: dict[tuple[str, int], Tariff] = {}
+    for (centre, resource), row in sorted(tariffs.items()):
+        if centres[centre] == provider:
+            asked.setdefault((resource, row.millifen_per_hour), row)
+        else:
+            others[resource].append(row.millifen_per_hour)
+    if subject.redemption is not None:
+        attempts = Meter.objects.filter(contract=subject.contract).values("attempt")
+        locked = LockedPrice.objects.filter(attempt__in=attempts, resource__startswith=CARD)
+        asked = {
+            (one.resource, one.millifen_per_hour): one.tariff
+            for one in locked.select_related("tariff").order_by("-id")
+        }
+    return [
+        Quote(
+            tariff=Ref("tariff", row.id),
+            resource=resource,
+            millifen=millifen,
+            others=tuple(others[resource]),
+        )
+        for (resource, millifen), row in asked.items()
+    ]
+
+
+def charges_of(contract: UUID) -> list[Charged]:
+    """Every charge under a contract with the last reading behind it."""
+    rows = Charge.objects.filter(attempt__contract=contract).annotate(
+        used_at=Max("lines__reading__occurred_at")
+    )
+    return [
+        Charged(
+            charge=Ref("charge", row.id),
+            amount=Money(row.amount_fen),
+            used_at=row.used_at or row.recorded_at,
+        )
+        for row in rows
+    ]
+
+
+def first_moment_after(last_day: date) -> datetime:
+    """When a contract with this last day holds no more."""
+    return datetime.combine(last_day + timedelta(days=1), time(), BEIJING)
+
+
+def series_of(contract: UUID) -> list[Series]:
+    """All readings of a contract's attempts, by attempt and resource."""
+    attempts = list(Meter.objects.filter(contract=contract).values_list("attempt", flat=True))
+    held = {
+        (one.attempt, one.resource): one.held_milli
+        for one in LockedPrice.objects.filter(attempt__in=attempts)
+    }
+    points: dict[tuple[UUID, str], list[tuple[datetime, int]]] = defaultdict(list)
+    readings = UsageReading.objects.filter(attempt__in=attempts)
+    for one in readings.order_by("occurred_at", "milli_unit_seconds", "id").iterator(5_000):
+        points[one.attempt, one.resource].append((one.occurred_at, one.milli_unit_seconds))
+    return [
+        Series(
+            attempt=Ref("attempt", attempt),
+            resource=resource,
+            held_milli=held.get((attempt, resource), 0),
+            points=tuple(some),
+        )
+        for (attempt, resource), some in sorted(points.items())
+    ]

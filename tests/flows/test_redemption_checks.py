@@ -1,0 +1,171 @@
+"""Doubts about money and use: round trips at application, and what only a redemption can show."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from jinsuan.casework.actions.evidence import close_finding
+from jinsuan.casework.actions.payees import enter_payee_account
+from jinsuan.casework.models import Finding
+from jinsuan.kernel.money import Money
+from jinsuan.metering.actions.invoices import register_payment
+from jinsuan.vouchers.actions import checks
+from jinsuan.vouchers.actions.bank import take_bank_file
+from jinsuan.vouchers.actions.bank_accounts import give_top_up_code, open_bank_account
+from jinsuan.vouchers.models import Application
+from tests.bank_world import OWN, statement
+from tests.flows.casework_world import NOW, state
+from tests.flows.checks_world import KEYS, Year, make_year, relate
+from tests.flows.redeem_world import ISSUED, granted, redeem, used
+
+pytestmark = pytest.mark.django_db
+THEIRS = "0502123409300077777"
+LATE = datetime(2025, 12, 20, 4, 0, tzinfo=NOW.tzinfo)
+MIDWAY, LAST = date(2025, 10, 31), date(2025, 12, 9)
+
+
+@pytest.fixture
+def year(settings: Any, tmp_path: Path) -> Year:
+    return make_year(settings, tmp_path)
+
+
+def found(case: UUID) -> list[str]:
+    return sorted(Finding.objects.filter(case=case, blocking=True).values_list("code", flat=True))
+
+
+def frozen_until_explained(year: Year, case: UUID, code: str, now: datetime) -> Finding:
+    assert not year.passes(case, now)
+    assert found(case) == [code]
+    assert state(case) == "checking"
+    finding = Finding.objects.get(case=case, code=code)
+    close_finding(finding.id, confirmed=False, reason="核过日志", actor=year.desk.second, now=now)
+    assert year.passes(case, now)
+    assert state(case) != "checking"
+    return finding
+
+
+def test_money_that_comes_back_from_the_providers_account(year: Year) -> None:
+    desk = year.desk
+    enter_payee_account(
+        year.provider, holder="晋阳算力", bank="工行太原", number=THEIRS, keys=KEYS,
+        actor=year.operator, now=NOW,
+    )  # fmt: skip
+    open_bank_account(
+        "supervised", name="监管户", bank="工行", number=OWN, purpose="充值", keys=KEYS,
+        actor=desk.payer, now=NOW,
+    )  # fmt: skip
+    code = give_top_up_code(desk.tenant.organisation, actor=desk.tenant, now=NOW)  # type: ignore[arg-type]
+    case = year.apply()
+    contract = Application.objects.get(case=case).contract_id
+    assert contract is not None
+    register_payment(
+        contract, bank_reference="P1", amount=Money.yuan("1000"), paid_on=date(2025, 9, 10),
+        actor=desk.tenant, now=NOW,
+    )  # fmt: skip
+    row = {"金额": "950.00", "对方户名": "晋阳算力", "对方账号": THEIRS, "附言": code}
+    take_bank_file(
+        statement(row), account="supervised", name="a.csv", keys=KEYS, actor=desk.payer, now=NOW
+    )
+
+    finding = frozen_until_explained(year, case, "round_trip", NOW)
+
+    assert "¥950.00" in finding.detail
+
+
+def test_a_clean_redemption_passes(year: Year) -> None:
+    voucher = granted(year, year.apply())
+    used(voucher, yuan="5000", at=ISSUED)
+
+    case = redeem(year, voucher, through=MIDWAY, now=LATE)
+
+    assert year.passes(case, LATE)
+    assert state(case) == "approval"
+    assert found(case) == []
+
+
+def test_use_after_the_contract_ended(year: Year) -> None:
+    voucher = granted(year, year.apply())
+    used(voucher, yuan="50000", at=datetime(2025, 12, 9, 17, 1, tzinfo=NOW.tzinfo))
+
+    case = redeem(year, voucher, through=date(2025, 12, 10), now=LATE)
+
+    frozen_until_explained(year, case, "after_end", LATE)
+
+
+def test_a_contract_far_above_its_use(year: Year) -> None:
+    voucher = granted(year, year.apply())
+    used(voucher, yuan="19999.99", at=ISSUED)
+
+    finding = frozen_until_explained(
+        year, redeem(year, voucher, through=LAST, now=LATE), "over_contract", LATE
+    )
+
+    assert "19.99%" in finding.detail
+
+
+def test_flat_for_a_week(year: Year) -> None:
+    voucher = granted(year, year.apply())
+    flat = [(ISSUED + timedelta(hours=8 * n), 28_800_000 * n) for n in range(24)]
+    used(voucher, yuan="5000", at=ISSUED, points=flat)
+
+    frozen_until_explained(
+        year, redeem(year, voucher, through=MIDWAY, now=LATE), "constant_load", LATE
+    )
+
+
+def test_the_same_readings_five_times(year: Year) -> None:
+    voucher = granted(year, year.apply())
+    for n in range(5):
+        began = ISSUED + timedelta(hours=n)
+        points = [(began + timedelta(minutes=m), 60_000 * m) for m in range(3)]
+        used(voucher, yuan="1000", at=began, points=points)
+
+    finding = frozen_until_explained(
+        year, redeem(year, voucher, through=MIDWAY, now=LATE), "repeated_use", LATE
+    )
+
+    assert len(finding.evidence) == 5
+
+
+def test_a_locked_price_outside_the_band(year: Year) -> None:
+    voucher = granted(year, year.apply())
+    used(voucher, yuan="5000", at=ISSUED, millifen=700_001)
+
+    frozen_until_explained(
+        year, redeem(year, voucher, through=MIDWAY, now=LATE), "price_band", LATE
+    )
+
+
+@pytest.mark.parametrize(("confirmed", "again"), [(False, []), (True, ["related_declared"])])
+def test_what_was_explained_is_not_asked_again(
+    year: Year, confirmed: bool, again: list[str]
+) -> None:
+    applied = year.apply(related=True)
+    year.passes(applied)
+    finding = Finding.objects.get(case=applied)
+    close_finding(finding.id, confirmed=confirmed, reason="核过", actor=year.desk.second, now=NOW)
+    voucher = granted(year, applied)
+    used(voucher, yuan="5000", at=ISSUED)
+
+    case = redeem(year, voucher, through=MIDWAY, now=LATE)
+    year.passes(case, LATE)
+
+    assert found(case) == again
+
+
+def test_a_tie_that_shows_only_later(year: Year) -> None:
+    voucher = granted(year, year.apply())
+    used(voucher, yuan="5000", at=ISSUED)
+    relate(year.provider, "device", "aa:bb")
+    relate(year.desk.tenant.organisation, "device", "AA:BB")  # type: ignore[arg-type]
+
+    frozen_until_explained(year, redeem(year, voucher, through=MIDWAY, now=LATE), "related", LATE)
+
+
+def test_a_redemption_runs_every_check(year: Year) -> None:
+    assert set(checks.REDEEMING) - set(checks.APPLYING) == {"after_end", "over_contract", "pattern"}
