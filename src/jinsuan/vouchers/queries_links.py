@@ -8,8 +8,14 @@ from uuid import UUID
 from django.db.models import Q
 
 from jinsuan.kernel.ref import Ref
-from jinsuan.vouchers.models import Application, Clawback, Funding, FundingSource
-from jinsuan.vouchers.models import Redemption, Voucher
+from jinsuan.vouchers.models import (
+    Application,
+    Clawback,
+    Funding,
+    FundingSource,
+    Redemption,
+    Voucher,
+)
 from jinsuan.vouchers.queries_bank import links as bank_links
 
 
