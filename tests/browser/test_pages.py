@@ -43,6 +43,9 @@ PAGES: tuple[tuple[str, str | None, str], ...] = (
     ("trace", "researcher", "/转账/{capture}"),
     ("wallet", "researcher", "/账户"),
     ("wallet-cash", "researcher", "/账户?book=cash"),
+    ("statement", "researcher", "/对账单"),
+    ("statement-pool", "treasury", "/对账单?month=2025-09"),
+    ("statement-wrong", "centre", "/对账单?month=三月"),
     ("desk", "operator", "/中心"),
     ("desk-centre", "operator", "/中心/D01"),
     ("desk-silent", "operator", "/中心/D04"),
@@ -59,6 +62,7 @@ TWICE = ("home", "job", "order", "wallet")
 SHOWN = {
     *("home-1440", "home-390", "home-1440-dark", "resources-1440", "order-1440", "order-390"),
     *("job-1440", "job-390", "wallet-1440", "wallet-390", "trace-1440", "refusal-1440"),
+    "statement-1440",
     *("policy-1440", "calculator-question-1440", "calculator-result-1440"),
     "calculator-result-390",
     *("sandbox-1440", "desk-1440", "desk-centre-1440", "job-390-elder", "login-1440"),

@@ -39,6 +39,7 @@ SCOPE_OF = {
     "/centres": "centres:read",
     "/account": "account:read",
     "/vouchers": "account:read",
+    "/statements": "account:read",
     "/trace": "trace:read",
     "/policy": "policy:read",
 }

@@ -118,6 +118,8 @@ def test_a_later_file_may_repeat_lines_but_not_change_them(purse: Purse) -> None
         {"收付": "付"},
         {"附言": ""},
         {"对方账号": "0502123409300088888"},
+        {"对方账号": "9" + OTHER[1:]},  # the same last digits
+        {"对方账号": ""},
         {"交易日期": "2025-09-14"},
         {"对方户名": "丙"},
     ):
@@ -232,11 +234,16 @@ def test_what_the_bank_said_stays(purse: Purse) -> None:
 
 
 def test_an_account_opens_under_a_new_key_too(purse: Purse) -> None:
+    purse.take({"流水号": "B0"})
     new = DataKey("k2", bytes([1]) * 32)
     both = Keyring((new, *KEYS.keys))
 
     assert reseal_bank_accounts(keys=both, actor=SYSTEM, now=NOW) == 1
     assert reseal_bank_accounts(keys=both, actor=SYSTEM, now=NOW) == 0
 
-    purse.take({"附言": purse.code}, keys=Keyring((new,)))
+    purse.take({"流水号": "B2", "附言": purse.code}, keys=Keyring((new,)))
+    old = {"流水号": "B0"}
+    purse.take(old, {"流水号": "B3"}, keys=Keyring((new,)))  # B0 stands under the key that is gone
+    with pytest.raises(BankFileRefused):
+        purse.take({**old, "对方账号": "0502123409300011111"}, keys=Keyring((new,)))
     assert purse.cash == Money(100)

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db
 EVERYBODY = ("researcher", "engineer", "centre", "operator", "officer", "auditor", "treasury")
 TENANTS = {"researcher", "engineer"}
 WATCHERS = {"centre", "operator", "officer", "auditor"}
+READERS = {*TENANTS, "centre", "officer", "auditor", "treasury"}
 
 
 def as_(username: str | None) -> Client:
@@ -68,6 +69,8 @@ def every_page(world: Lively) -> list[Page]:
         Page(f"/作业/{job}/日志全文", sees_job),
         Page(f"/作业/{job}/停止", {"researcher"}),
         Page("/账户", TENANTS),
+        Page("/对账单", READERS),
+        Page("/对账单/文件", READERS),
         Page("/中心", WATCHERS),
         Page("/中心/D01", WATCHERS),
         Page(f"/转账/{capture_of(world, 'running')}", sees_job),

@@ -70,6 +70,22 @@ def year(number: int) -> Period:
     return Period(start, end)
 
 
+def days(first: date, last: date) -> Period:
+    """From one civil day to another, both included, Beijing midnight to Beijing midnight.
+
+    >>> days(date(2025, 3, 1), date(2025, 3, 31)) == month("2025-03")
+    True
+
+    Raises:
+        ValueError: the last day lies before the first.
+    """
+    if last < first:
+        raise ValueError(f"{last} lies before {first}")
+    start = datetime(first.year, first.month, first.day, tzinfo=BEIJING)
+    after = last + timedelta(days=1)
+    return Period(start, datetime(after.year, after.month, after.day, tzinfo=BEIJING))
+
+
 def beijing_date(instant: datetime) -> date:
     """The calendar day it is in Beijing at this instant."""
     if instant.tzinfo is None:

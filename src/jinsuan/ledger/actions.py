@@ -22,6 +22,7 @@ from jinsuan.ledger.errors import (
     TransferKeyReused,
 )
 from jinsuan.ledger.reasons import Reason
+from jinsuan.ledger.statements import read
 from jinsuan.ledger.steps import Step
 
 MAX_KEY = 120
@@ -32,14 +33,15 @@ PERSONAL = frozenset(
 )
 """Field names that would carry a person's data into a book nothing can be deleted from."""
 
+# %b: sent in binary. As text a thousand postings take half as long again to write and to read.
 _POST = """
     SELECT place, outcome, detail, needed_fen, available_fen
     FROM ledger_post(
-        %s::text[], %s::text[], %s::boolean[],
-        %s::uuid[], %s::text[], %s::bytea[], %s::text[], %s::text[],
-        %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::timestamptz[],
-        %s::text[], %s::uuid[], %s::int[],
-        %s::uuid[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[])
+        %b::text[], %b::text[], %b::boolean[],
+        %b::uuid[], %b::text[], %b::bytea[], %b::text[], %b::text[],
+        %b::text[], %b::text[], %b::bigint[], %b::text[], %b::text[], %b::timestamptz[],
+        %b::text[], %b::uuid[], %b::int[],
+        %b::uuid[], %b::uuid[], %b::text[], %b::text[], %b::timestamptz[])
     ORDER BY place
 """
 
@@ -147,9 +149,7 @@ def post_calls(calls: Sequence[Call]) -> None:
     if not wanted:
         return
     try:
-        with connection.cursor() as cursor:
-            cursor.execute(_POST, _arguments(wanted, calls))
-            rows = cursor.fetchall()
+        rows = read(_POST, _arguments(wanted, calls))
     except IntegrityError as error:
         refusal = _reuse_at_the_same_moment(error)
         if refusal is None:

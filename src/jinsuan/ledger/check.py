@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -62,9 +63,27 @@ _FOLD = """
     ORDER BY a.code
 """
 
+_WRONG = """
+    WITH side AS (
+        SELECT debit_id AS account_id, fen AS out_fen, 0 AS in_fen FROM ledger_transfer
+        UNION ALL
+        SELECT credit_id, 0, fen FROM ledger_transfer
+    ), fold AS (
+        SELECT account_id, sum(out_fen)::bigint AS out_fen, sum(in_fen)::bigint AS in_fen
+        FROM side GROUP BY account_id
+    )
+    SELECT a.code, a.debits_fen, a.credits_fen,
+           coalesce(f.out_fen, 0), coalesce(f.in_fen, 0)
+    FROM ledger_account a LEFT JOIN fold f ON f.account_id = a.id
+    WHERE (a.debits_fen, a.credits_fen) IS DISTINCT FROM
+          (coalesce(f.out_fen, 0), coalesce(f.in_fen, 0))
+    ORDER BY a.code
+"""
+
 # A transfer's audit row carries its request hash, which no other transfer has.
 _WITHOUT_AUDIT = """
-    SELECT t.key FROM ledger_transfer t
+    SELECT t.key, t.id, d.code, c.code, t.fen FROM ledger_transfer t
+    JOIN ledger_account d ON d.id = t.debit_id JOIN ledger_account c ON c.id = t.credit_id
     WHERE NOT EXISTS (
         SELECT FROM ledger_audit_row a
         WHERE a.action = 'transfer.post' AND a.after_digest = t.request_hash)
@@ -111,11 +130,10 @@ def check_book() -> BookCheck:
             f"全部账户借方合计 {Money(debits)} 与贷方合计 {Money(credits_)} 不相等，"
             f"相差 {Money(debits - credits_)}"
         )
-    differences += _contents()
+    differences += [wrong.words for wrong in wrong_transfers()]
     differences += [
         f"转账 {key} 与它了结的预留 {held} 不符" for key, held in _rows(_ODD_RESOLUTIONS)
     ]
-    differences += [f"转账 {key} 没有审计记录" for (key,) in _rows(_WITHOUT_AUDIT)]
     differences += [f"审计记录所说的转账 {ref} 不在账上" for (ref,) in _rows(_WITHOUT_TRANSFER)]
     return BookCheck(
         accounts=accounts,
@@ -150,8 +168,46 @@ def _nature(code: str, kind: str, may_overdraw: bool, available: Money) -> list[
     return found
 
 
-def _contents() -> Iterator[str]:
-    """Transfers whose content no longer gives the digest or the id they were recorded under."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongAccount:
+    """An account whose totals are not those of its transfers."""
+
+    code: str
+    debits: Money
+    credits: Money
+    folded_debits: Money
+    folded_credits: Money
+
+
+def wrong_accounts() -> list[WrongAccount]:
+    """Every account whose totals are not those of its transfers."""
+    return [
+        WrongAccount(
+            code=code,
+            debits=Money(out),
+            credits=Money(into),
+            folded_debits=Money(fold_out),
+            folded_credits=Money(fold_in),
+        )
+        for code, out, into, fold_out, fold_in in _rows(_WRONG)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongTransfer:
+    """A transfer that is not what was recorded, and the accounts at its ends."""
+
+    ref: Ref
+    debit: str
+    credit: str
+    amount: Money
+    words: str
+
+
+def wrong_transfers() -> Iterator[WrongTransfer]:
+    """Transfers whose content no longer gives the digest or the id they were recorded under, and
+    those that no audit row tells of.
+    """
     rows = Transfer.objects.order_by("number").values_list(
         "id",
         "request_hash",
@@ -164,8 +220,8 @@ def _contents() -> Iterator[str]:
         "reason",
         "cause",
     )
-    for pk, request_hash, step, pending, *claims in rows.iterator(chunk_size=5000):
-        key, debit, credit, fen, reason, cause = claims
+    for row in rows.iterator(chunk_size=5000):
+        pk, request_hash, step, pending, key, debit, credit, fen, reason, cause = row
         content = transfer_content(
             key=key,
             debit=debit,
@@ -177,6 +233,14 @@ def _contents() -> Iterator[str]:
             pending=pending or "",
         )
         if bytes(request_hash) != digest(content):
-            yield f"转账 {key} 的内容与记账时的摘要不符"
+            yield _wrong(pk, debit, credit, fen, f"转账 {key} 的内容与记账时的摘要不符")
         if pk != transfer_id(key):
-            yield f"转账 {key} 的编号与转账标识不符"
+            yield _wrong(pk, debit, credit, fen, f"转账 {key} 的编号与转账标识不符")
+    for key, pk, debit, credit, fen in _rows(_WITHOUT_AUDIT):
+        yield _wrong(pk, debit, credit, fen, f"转账 {key} 没有审计记录")
+
+
+def _wrong(pk: UUID, debit: str, credit: str, fen: int, words: str) -> WrongTransfer:
+    return WrongTransfer(
+        ref=Ref("transfer", pk), debit=debit, credit=credit, amount=Money(fen), words=words
+    )

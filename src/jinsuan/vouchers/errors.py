@@ -170,3 +170,40 @@ class ClawbackRefused(DomainError):
 
     def explain(self) -> str:
         return f"没有办理追缴：{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
+class PaymentStopped(DomainError):
+    """账户停付: two books do not agree about this account."""
+
+    code: ClassVar[str] = "vouchers.payment_stopped"
+    account: str
+    kind: str
+    place: str
+    words: str
+    expected: Money
+    found: Money
+
+    def explain(self) -> str:
+        return (
+            f"没有付款：账户 {self.account} 有未查清的差异（{self.kind}），在 {self.place}：{self.words}，"
+            f"应为 {self.expected}，实为 {self.found}。只停这一个账户。"
+            "请省级经办或财政查清、更正并销差后再付。"
+        )
+
+
+@dataclass(eq=False)
+class DifferenceStays(DomainError):
+    """差异还在."""
+
+    code: ClassVar[str] = "vouchers.difference_stays"
+    account: str
+    place: str
+    expected: Money
+    found: Money
+
+    def explain(self) -> str:
+        return (
+            f"没有销差：账户 {self.account} 在 {self.place} 仍然应为 {self.expected}、实为 {self.found}。"
+            "请先用冲正或更正把账改对；与银行的差异要有新的银行文件才能核对。"
+        )

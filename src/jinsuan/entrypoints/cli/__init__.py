@@ -14,9 +14,11 @@ from jinsuan.entrypoints.cli import (
     job,
     key,
     policy,
+    reconcile,
     registry,
     seal,
     server,
+    statement,
     token,
 )
 from jinsuan.entrypoints.cli.show import fail
@@ -34,6 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(database, name="db")
+book.app.command("reconcile")(reconcile.reconcile)
+book.app.command("clear")(reconcile.clear)
 app.add_typer(book.app, name="book")
 app.add_typer(bank.app, name="bank")
 app.add_typer(seal.audit, name="audit")
@@ -48,6 +52,7 @@ app.add_typer(token.app, name="token")
 app.command("login")(job.login)
 app.command("plan")(job.plan)
 app.command("trace")(book.trace)
+app.command("statement")(statement.statement)
 app.command("migrate")(server.migrate_command)
 app.command("serve")(server.serve)
 app.command("worker")(server.worker)

@@ -46,11 +46,13 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         ("总览", "home"),
         ("我的中心", "desk"),
         ("作业", "jobs"),
+        ("对账单", "statement"),
         ("算力资源", "resources"),
         ("政策专区", "policies"),
     ),
-    Role.PROVINCIAL_OFFICER: (*WATCHING, ("政策沙盘", "sandbox")),
-    Role.AUDITOR: (*WATCHING, ("政策沙盘", "sandbox")),
+    Role.PROVINCIAL_OFFICER: (*WATCHING, ("政策沙盘", "sandbox"), ("对账单", "statement")),
+    Role.AUDITOR: (*WATCHING, ("政策沙盘", "sandbox"), ("对账单", "statement")),
+    Role.TREASURY: (*PUBLIC, ("对账单", "statement")),
     Role.PLATFORM_OPERATOR: (*WATCHING, ("系统管理", "admin")),
 }
 

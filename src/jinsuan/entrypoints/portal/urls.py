@@ -23,6 +23,7 @@ from jinsuan.entrypoints.portal.views import (
     policy,
     resources,
     sandbox,
+    statements,
     trace,
     wallet,
 )
@@ -41,6 +42,8 @@ pages: list[URLPattern | URLResolver] = [
     path("作业/<str:job_id>/日志全文", live.job_log_file, name="job_log_file"),
     path("作业/<str:job_id>/停止", jobs.stop, name="stop"),
     path("账户", wallet.wallet, name="wallet"),
+    path("对账单", statements.statement, name="statement"),
+    path("对账单/文件", statements.statement_file, name="statement_file"),
     path("中心", desk.desk, name="desk"),
     path("中心/<str:code>", desk.desk_centre, name="desk_centre"),
     path("政策", policy.policies, name="policies"),

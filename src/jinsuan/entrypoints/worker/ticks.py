@@ -19,7 +19,8 @@ from jinsuan.entrypoints.seal_keys import signer
 from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.ref import Actor
 from jinsuan.ledger.seal import seal_all
-from jinsuan.vouchers.actions import expire_due, sweep_ended
+from jinsuan.vouchers.actions import book_differences, expire_due, sweep_ended
+from jinsuan.vouchers.reconcile import differences
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,7 @@ TURN_LOCK = 0x6A73_7475_726E
 never keeps it."""
 
 VOUCHERS = Actor.system("worker:vouchers")
+RECONCILE = Actor.system("worker:reconcile")
 
 Clock = Callable[[], datetime]
 
@@ -89,6 +91,17 @@ def vouchers(now: Clock) -> int:
     """End vouchers whose last day is over, and take back what ended ones still have."""
     ended = tried(lambda: expire_due(actor=VOUCHERS, now=now()), "expire")
     return ended + tried(lambda: sweep_ended(actor=VOUCHERS, now=now()).fen, "take_back")
+
+
+def reconcile(now: Clock) -> int:
+    """Compare the books and write down what does not agree; the reading holds no lock."""
+    found = tried(lambda: _reconciled(now), "reconcile")
+    log.info("books.reconciled", new=found)
+    return found
+
+
+def _reconciled(now: Clock) -> int:
+    return book_differences(differences(), actor=RECONCILE, now=now())
 
 
 def seal(now: Clock) -> int:

@@ -25,6 +25,7 @@ from jinsuan.metering.models import ContractLine
 from jinsuan.policy.values import Unreadable, read_plain
 from jinsuan.registry.models import Centre, Organisation
 from jinsuan.vouchers.errors import ApplicationIncomplete, ProgrammeClosed
+from jinsuan.vouchers.judging import judge
 from jinsuan.vouchers.models import Application, ApplicationFact, ApplicationLine, Programme
 from jinsuan.vouchers.terms import Terms, terms_of
 
@@ -164,7 +165,7 @@ def submit_application(case: UUID, *, actor: Actor, now: datetime) -> None:
         NotFound, MoveNotAllowed, CaseFrozen.
     """
     row = _open_papers(case, "提交申领", actor, now)
-    missing = missing_papers(row, beijing_date(now))
+    missing = missing_papers(row, now)
     if missing:
         raise ApplicationIncomplete(row.case.number, tuple(missing))
     tenant = row.case.applicant
@@ -197,10 +198,12 @@ def submit_application(case: UUID, *, actor: Actor, now: datetime) -> None:
     move_case(case, name, reason="", actor=actor, now=now)
 
 
-def missing_papers(row: Application, today: date) -> list[str]:
-    """What an application still lacks, in words."""
+def missing_papers(row: Application, now: datetime) -> list[str]:
+    """What an application still lacks, in words. An unknown fact that changes nothing is not asked."""
     terms = terms_of(row.programme.pack, row.programme.rule)
+    today = beijing_date(now)
     pack = terms.law(today).pack
+    unknown = judge(row, now=now).decision.missing
     purposes = set(row.case.attachments.values_list("purpose", flat=True))
     missing = [
         words
@@ -210,7 +213,7 @@ def missing_papers(row: Application, today: date) -> list[str]:
     answers = {fact.name: fact for fact in row.facts.all()}
     for name in terms.asked(today):
         label = pack.facts[name].label
-        if name not in answers or answers[name].value is None:
+        if name in unknown:
             missing.append(f"“{label}”没有回答")
         elif name in terms.high and answers[name].value and answers[name].evidence_id is None:
             missing.append(f"“{label}”回答为是，没有佐证（{pack.facts[name].evidence}）")

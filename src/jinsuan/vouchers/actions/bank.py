@@ -119,12 +119,6 @@ def _check_ours(
 
 
 def _check_same(line: StatementLine, entry: BankEntry, keys: Keyring) -> None:
-    other = bytes(entry.other_index) if entry.other_index is not None else None
-    same_other = (
-        other is None
-        if not line.other_account
-        else other in keys.indices(line.other_account, INDEX)
-    )
     told = (line.direction, line.amount.fen, line.booked_on, line.other_name, line.remark)
     kept = (
         Direction(entry.direction),
@@ -133,13 +127,23 @@ def _check_same(line: StatementLine, entry: BankEntry, keys: Keyring) -> None:
         entry.other_name,
         entry.remark,
     )
-    if told != kept or not same_other:
+    if told != kept or not _same_other(line, entry, keys):
         raise BankFileRefused(
             line.line,
             f"的流水号 {line.reference} 已经登记过（{entry.booked_on}，"
             f"{Money(entry.amount_fen)}），内容不同",
             "一个流水号只能是一笔交易，请与银行核对。",
         )
+
+
+def _same_other(line: StatementLine, entry: BankEntry, keys: Keyring) -> bool:
+    """Whether the other side's account is the same; by its last digits once the key is gone."""
+    shown = mask(Field.BANK_ACCOUNT, line.other_account) if line.other_account else ""
+    if shown != entry.other_masked:
+        return False
+    if entry.other_index is None or entry.other_key not in {key.id for key in keys.keys}:
+        return True
+    return bytes(entry.other_index) in keys.indices(line.other_account, INDEX)
 
 
 def _book(
@@ -198,6 +202,7 @@ def _entry(file: BankFile, line: StatementLine, what: Meaning, keys: Keyring) ->
         other_name=line.other_name,
         other_masked=mask(Field.BANK_ACCOUNT, other) if other else "",
         other_index=keys.index(other, INDEX) if other else None,
+        other_key=keys.first.id if other else "",
         remark=line.remark,
         balance_fen=line.balance.fen if line.balance is not None else None,
         outcome=what.outcome,

@@ -16,6 +16,7 @@ from jinsuan.ledger import accounts
 from jinsuan.ledger.actions import Note, Posting, post, record
 from jinsuan.ledger.reasons import Reason
 from jinsuan.policy.library import load_pack
+from jinsuan.vouchers.differences import check_not_stopped
 from jinsuan.vouchers.errors import ProgrammeClosed, VoucherTermsInvalid
 from jinsuan.vouchers.models import Programme, Voucher
 from jinsuan.vouchers.terms import Pays, terms_of
@@ -143,6 +144,7 @@ def issue(
         NotFound: no such programme.
         ProgrammeClosed: the document behind it is not in force today.
         VoucherTermsInvalid: a face of nought or less, or an expiry already past.
+        PaymentStopped: the pool has a difference that nobody has cleared.
         InsufficientBalance: the pool has not that much left.
     """
     _officer(actor, "发放算力券")
@@ -157,6 +159,7 @@ def issue(
         raise VoucherTermsInvalid(f"面额 {face} 不是正数", "面额应大于 0")
     if expires_on < today:
         raise VoucherTermsInvalid(f"有效期至 {expires_on}，已经过去", "改成今天或以后")
+    check_not_stopped([accounts.pool(found.code)])
     voucher = Voucher.objects.create(
         programme=found,
         tenant_id=tenant,

@@ -15,6 +15,7 @@ from jinsuan.vouchers.models.bank import (
     EntryMatch,
     TopUpCode,
 )
+from jinsuan.vouchers.models.differences import Difference
 from jinsuan.vouchers.models.funding import Funding, FundingSource
 from jinsuan.vouchers.models.issued import Programme, Voucher
 
@@ -27,6 +28,7 @@ __all__ = [
     "BankFile",
     "CashOrder",
     "Clawback",
+    "Difference",
     "EntryMatch",
     "Funding",
     "FundingSource",

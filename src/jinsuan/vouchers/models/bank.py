@@ -71,6 +71,7 @@ class BankEntry(models.Model):
     other_name = models.CharField(max_length=120, blank=True)
     other_masked = models.CharField(max_length=40, blank=True)
     other_index = models.BinaryField(null=True, db_index=True)  # keyed hash
+    other_key = models.CharField(max_length=24, blank=True, default="")  # the id of its key
     remark = models.CharField(max_length=300, blank=True)
     balance_fen = models.BigIntegerField(null=True)  # as the bank gave it
     outcome = models.CharField(max_length=20, choices=Outcome.choices)

@@ -1,0 +1,400 @@
+"""A voucher from the application to the bank and back, to the fen, both ways of paying."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from jinsuan.casework.actions.cases import move_case
+from jinsuan.casework.actions.notices import decide_objection, record_objection
+from jinsuan.casework.actions.payments import (
+    BankAnswer,
+    confirm_batch,
+    record_answers,
+    send_batch,
+)
+from jinsuan.casework.errors import (
+    ConflictOfInterest,
+    DecisionMissing,
+    DocumentClaimed,
+    NoticeNotOver,
+    SamePerson,
+)
+from jinsuan.casework.models import Case, PaymentBatch
+from jinsuan.kernel.errors import BadInput, NotAllowed, NotFound
+from jinsuan.kernel.money import Money
+from jinsuan.kernel.ref import Actor, Ref
+from jinsuan.ledger import accounts
+from jinsuan.ledger.errors import InsufficientBalance
+from jinsuan.ledger.queries import balance, check_book
+from jinsuan.metering.actions.invoices import register_invoice, register_payment
+from jinsuan.vouchers.actions.clawback import book_repayment, confirm_clawback, propose_clawback
+from jinsuan.vouchers.actions.grant import (
+    approve_application,
+    end_with_year,
+    issue_granted,
+    pass_checks,
+    refuse_application,
+    take_back_approval,
+)
+from jinsuan.vouchers.actions.pay import book_paid_lines, make_redemption_batch, redemptions_to_pay
+from jinsuan.vouchers.actions.redeem import (
+    approve_redemption,
+    start_redemption,
+    stop_redemption,
+    submit_redemption,
+)
+from jinsuan.vouchers.errors import (
+    ApplicantOwes,
+    ApplicationIncomplete,
+    ClawbackRefused,
+    ProgrammeClosed,
+    RedemptionRefused,
+)
+from jinsuan.vouchers.models import Redemption, Voucher
+from jinsuan.vouchers.queries_redeem import owed
+from tests.flows.voucher_world import (
+    AFTER_NOTICE,
+    NOW,
+    TODAY,
+    Cast,
+    make_cast,
+    paper,
+)
+from tests.flows.world import SYSTEM
+
+pytestmark = pytest.mark.django_db
+POOL = accounts.pool("2025:m09")
+LATER = AFTER_NOTICE + timedelta(days=2)
+
+
+def left(code: str) -> Money:
+    return balance(code).available
+
+
+def test_a_grant_is_pending_during_the_notice_and_issued_after_it() -> None:
+    cast = make_cast()
+    full = left(POOL)
+    case = cast.apply(yuan="10000")
+    cast.recommend(case)
+    assert left(POOL) == full
+    cast.approve(case)
+    assert left(POOL) == full - Money.yuan("2000")
+    assert not Voucher.objects.exists()
+    limit = accounts.limit(Ref("organisation", cast.world.tenant), "2025-m09")
+    assert left(limit) == Money.yuan("998000")
+    with pytest.raises(NoticeNotOver):
+        issue_granted(case, actor=SYSTEM, now=NOW + timedelta(days=3))
+
+    ref = issue_granted(case, actor=SYSTEM, now=AFTER_NOTICE)
+
+    voucher = Voucher.objects.get(id=ref.id)
+    assert (voucher.face_fen, str(voucher.rate)) == (200_000, "1/5")
+    assert left(accounts.voucher(ref)) == Money.yuan("2000")
+    assert left(POOL) == full - Money.yuan("2000") and left(limit) == Money.yuan("998000")
+    assert Case.objects.get(id=case).state == "issued"
+    assert check_book().differences == ()
+
+
+def test_a_higher_rate_needs_its_paper_and_raises_the_cap_once() -> None:
+    cast = make_cast()
+    first = cast.grant("HT-1", "10000")
+    second = cast.grant("HT-2", "10000", m09_develops_model="yes")
+    assert Voucher.objects.get(id=first.id).face_fen == 200_000
+    high = Voucher.objects.get(id=second.id)
+    assert (high.face_fen, str(high.rate)) == (300_000, "3/10")
+    limit = accounts.limit(Ref("organisation", cast.world.tenant), "2025-m09")
+    assert left(limit) == Money.yuan("2000000") - Money.yuan("5000")
+
+
+def test_an_application_without_papers_names_each_of_them_and_stays_a_draft() -> None:
+    from jinsuan.vouchers.actions.apply import start_application, submit_application
+
+    cast = make_cast()
+    case = start_application(
+        programme="2025:m09",
+        body=cast.body,
+        terms=cast.terms("HT-9", "10000", NOW),
+        purpose="训练",
+        related=False,
+        answers={"m09_develops_model": "yes"},
+        actor=cast.tenant,
+        now=NOW,
+    ).id
+    with pytest.raises(ApplicationIncomplete) as refused:
+        submit_application(case, actor=cast.tenant, now=NOW)
+    said = refused.value.explain()
+    assert "合同扫描件" in said and "承诺书" in said and "研发大模型" in said
+    assert Case.objects.get(id=case).state == "draft"
+
+
+def test_a_contract_is_used_once_and_a_withdrawn_one_again() -> None:
+    cast = make_cast()
+    case = cast.apply("HT-1")
+    with pytest.raises(DocumentClaimed):
+        cast.apply("ht 1")
+    move_case(case, "撤回", reason="写错了", actor=cast.tenant, now=NOW)
+
+
+def test_nobody_approves_alone_nor_what_they_recommended() -> None:
+    cast = make_cast()
+    case = cast.apply()
+    assert pass_checks(case, actor=SYSTEM, now=NOW)
+    with pytest.raises(NotFound):
+        move_case(case, "推荐", reason="好", actor=cast.provider, now=NOW)
+    move_case(case, "推荐", reason="好", actor=cast.city, now=NOW)
+    from jinsuan.kernel.ref import Role
+
+    both = Actor(
+        person=cast.city.person,
+        organisation=cast.officer.organisation,
+        role=Role.PROVINCIAL_OFFICER,
+        via="test",
+    )
+    with pytest.raises(SamePerson):
+        cast_approve(case, both)
+    assert left(accounts.voucher(Ref("voucher", case))) == Money(0)
+
+
+def cast_approve(case: object, actor: Actor) -> None:
+    approve_application(case, reason="好", actor=actor, now=NOW)  # type: ignore[arg-type]
+
+
+def test_what_the_law_does_not_grant_cannot_be_approved_and_is_refused_with_its_reasons() -> None:
+    cast = make_cast()
+    case = cast.apply(m09_user_kind="other")
+    cast.recommend(case)
+    full = left(POOL)
+    with pytest.raises(DecisionMissing):
+        cast.approve(case)
+    assert left(POOL) == full
+    refuse_application(case, reason="不是三类主体", actor=cast.officer, now=NOW)
+    assert Case.objects.get(id=case).state == "refused"
+
+
+def test_an_objection_that_is_upheld_frees_the_money() -> None:
+    cast = make_cast()
+    full = left(POOL)
+    case = cast.apply()
+    cast.recommend(case)
+    cast.approve(case)
+    day = NOW + timedelta(days=1)
+    objection = record_objection(
+        case, text="合同是假的", received_on=day.date(), actor=cast.city, now=day
+    )
+    with pytest.raises(ConflictOfInterest):
+        decide_objection(objection.id, upheld=True, reason="查实", actor=cast.officer, now=day)
+    decide_objection(objection.id, upheld=True, reason="查实", actor=cast.second, now=day)
+    with pytest.raises(NoticeNotOver):
+        issue_granted(case, actor=SYSTEM, now=AFTER_NOTICE)
+    take_back_approval(case, reason="异议成立", actor=cast.second, now=day)
+    assert left(POOL) == full
+    limit = accounts.limit(Ref("organisation", cast.world.tenant), "2025-m09")
+    assert left(limit) == Money.yuan("1000000")
+    assert check_book().differences == ()
+
+
+def test_a_notice_that_outlives_the_year_ends_the_case_and_frees_the_money() -> None:
+    cast = make_cast()
+    full = left(POOL)
+    december = NOW.replace(month=12, day=29)
+    case = cast.apply(now=december)
+    cast.recommend(case, now=december)
+    cast.approve(case, now=december)
+    january = NOW.replace(year=2026, month=1, day=20)
+    with pytest.raises(ProgrammeClosed):
+        issue_granted(case, actor=SYSTEM, now=january)
+    end_with_year(case, actor=SYSTEM, now=january)
+    assert left(POOL) == full and Case.objects.get(id=case).state == "refused"
+
+
+def test_the_pool_cannot_be_promised_twice() -> None:
+    cast = make_cast()
+    from jinsuan.ledger.actions import Posting, post
+    from jinsuan.ledger.reasons import Reason
+
+    drain = Posting(
+        key="drain",
+        debit=POOL,
+        credit=accounts.lapsed("2025:m09"),
+        amount=left(POOL) - Money.yuan("1999.99"),
+        reason=Reason.EXPIRE,
+        cause=Ref("organisation", cast.world.tenant),
+        occurred_at=NOW,
+    )
+    post([drain], actor=SYSTEM, now=NOW)
+    case = cast.apply(yuan="10000")
+    cast.recommend(case)
+    with pytest.raises(InsufficientBalance):
+        cast.approve(case)
+    assert Case.objects.get(id=case).state == "province"
+
+
+def redeem(cast: Cast, voucher: Ref, payee: Actor, *, number: str = "1" * 20, yuan: str) -> Ref:
+    row = Voucher.objects.get(id=voucher.id)
+    assert row.contract_id is not None
+    register_invoice(
+        number,
+        seller=cast.world.provider,
+        buyer=cast.world.tenant,
+        amount=Money.yuan(yuan),
+        issued_on=TODAY,
+        contract=row.contract_id,
+        actor=cast.provider,
+        now=LATER,
+    )
+    case = start_redemption(voucher.id, through=LATER.date(), actor=payee, now=LATER)
+    submit_redemption(case.id, actor=payee, now=LATER)
+    return case
+
+
+def pay(cast: Cast, case: Ref, *, accepted: bool = True) -> Ref:
+    batch = make_redemption_batch([case.id], actor=cast.payer, now=LATER)
+    with pytest.raises(ConflictOfInterest):
+        confirm_batch(batch.id, actor=cast.payer, now=LATER)
+    confirm_batch(batch.id, actor=cast.checker, now=LATER)
+    send_batch(batch.id, actor=cast.payer, now=LATER)
+    line = PaymentBatch.objects.get(id=batch.id).lines.get()
+    answer = BankAnswer(line=line.id, accepted=accepted, reference="BK1", answered_on=TODAY)
+    record_answers(batch.id, [answer], actor=cast.payer, now=LATER)
+    assert book_paid_lines(batch.id, actor=cast.payer, now=LATER) == 1
+    assert book_paid_lines(batch.id, actor=cast.payer, now=LATER) == 0
+    return batch
+
+
+def test_deduction_the_provider_is_paid_what_jobs_drew() -> None:
+    cast = make_cast()
+    voucher = cast.grant()
+    cast.use(100, AFTER_NOTICE)  # 713.00 yuan; a fifth from the voucher: 142.60
+    with pytest.raises(NotFound):
+        start_redemption(voucher.id, through=TODAY, actor=cast.tenant, now=LATER + timedelta(9))
+    late = LATER + timedelta(days=5)
+    case = start_redemption(voucher.id, through=late.date(), actor=cast.provider, now=late)
+    with pytest.raises(RedemptionRefused, match=r"发票金额 ¥0\.00"):
+        submit_redemption(case.id, actor=cast.provider, now=late)
+    row = Voucher.objects.get(id=voucher.id)
+    register_invoice(
+        "2" * 20,
+        seller=cast.world.provider,
+        buyer=cast.world.tenant,
+        amount=Money.yuan("700"),
+        issued_on=TODAY,
+        contract=row.contract_id,
+        actor=cast.provider,
+        now=late,
+    )
+    submit_redemption(case.id, actor=cast.provider, now=late)
+    found = Redemption.objects.get(case=case.id)
+    assert (found.metered_fen, found.invoiced_fen, found.binding) == (71_300, 70_000, "invoiced")
+    assert found.amount_fen == 14_000 and found.captured_fen == 14_260
+    assert pass_checks(case.id, actor=SYSTEM, now=late)
+    approve_redemption(case.id, reason="一致", actor=cast.officer, now=late)
+    owner = Ref("organisation", cast.world.provider)
+    assert left(accounts.payable(owner, "voucher")) == Money.yuan("2.60")
+    stop_redemption(case.id, reason="再核", actor=cast.officer, now=late)
+    assert left(accounts.payable(owner, "voucher")) == Money.yuan("142.60")
+    approve_redemption(case.id, reason="核过", actor=cast.officer, now=late)
+    assert [one.case_id for one in redemptions_to_pay()] == [case.id]
+    pay(cast, case)
+    assert redemptions_to_pay() == []
+    assert left(accounts.paid("2025:m09")) == Money.yuan("140")
+    assert Case.objects.get(id=case.id).state == "paid"
+    assert check_book().differences == ()
+
+
+def test_claim_the_user_pays_in_full_and_claims_its_share_then_gives_it_back() -> None:
+    cast = make_cast("beijing-2023-ai-voucher")
+    case = cast.apply(yuan="10000")
+    cast.recommend(case)
+    cast.approve(case, chosen=Money.yuan("1500"))
+    voucher = issue_granted(case, actor=SYSTEM, now=AFTER_NOTICE)
+    job = cast.use(100, AFTER_NOTICE)
+    assert left(accounts.voucher(voucher)) == Money.yuan("1500"), "no job draws on a claim"
+    del job
+    row = Voucher.objects.get(id=voucher.id)
+    late = AFTER_NOTICE + timedelta(days=6)
+    assert row.contract_id is not None
+    register_payment(
+        row.contract_id,
+        bank_reference="PAY1",
+        amount=Money.yuan("10"),
+        paid_on=TODAY,
+        actor=cast.tenant,
+        now=late,
+    )
+    register_invoice(
+        "3" * 20,
+        seller=cast.world.provider,
+        buyer=cast.world.tenant,
+        amount=Money.yuan("713"),
+        issued_on=TODAY,
+        contract=row.contract_id,
+        actor=cast.provider,
+        now=late,
+    )
+    claim = start_redemption(voucher.id, through=late.date(), actor=cast.tenant, now=late)
+    submit_redemption(claim.id, actor=cast.tenant, now=late)
+    assert pass_checks(claim.id, actor=SYSTEM, now=late)
+    approve_redemption(claim.id, reason="一致", actor=cast.officer, now=late)
+    pay(cast, claim)
+    assert left(accounts.paid("2025:b01")) == Money.yuan("142.60")
+
+    with pytest.raises(ClawbackRefused):
+        propose_clawback(
+            voucher.id, Money.yuan("142.61"), reason="假", actor=cast.officer, now=late
+        )
+    back = propose_clawback(
+        voucher.id, Money.yuan("142.60"), reason="合同不实", actor=cast.officer, now=late
+    )
+    with pytest.raises(NotAllowed):
+        confirm_clawback(back.id, actor=cast.officer, now=late)
+    assert owed(cast.world.tenant) == Money(0)
+    confirm_clawback(back.id, actor=cast.second, now=late)
+    assert owed(cast.world.tenant) == Money.yuan("142.60")
+    with pytest.raises(ApplicantOwes):
+        start_redemption(voucher.id, through=late.date(), actor=cast.tenant, now=late)
+    book_repayment(
+        cast.world.tenant,
+        "2025:b01",
+        Money.yuan("142.60"),
+        bank_reference="R1",
+        actor=cast.payer,
+        now=late,
+    )
+    assert owed(cast.world.tenant) == Money(0)
+    assert check_book().differences == ()
+
+
+def test_a_voucher_pays_only_the_provider_of_its_contract() -> None:
+    cast = make_cast()
+    cast.grant()
+    from jinsuan.vouchers.queries import wallets
+
+    wallet = wallets([cast.world.tenant], on=TODAY)[cast.world.tenant]
+    assert wallet.at(cast.world.provider)[1]
+    assert wallet.at(cast.city.organisation)[1] == ()
+    assert paper("x").name == "x.pdf"
+
+
+def test_ones_own_centre_gets_no_voucher() -> None:
+    cast = make_cast()
+    own = Actor(
+        person=cast.tenant.person,
+        organisation=cast.world.provider,
+        role=cast.tenant.role,
+        via="test",
+    )
+    from jinsuan.vouchers.actions.apply import start_application
+
+    with pytest.raises(BadInput):
+        start_application(
+            programme="2025:m09",
+            body=cast.body,
+            terms=cast.terms("HT-1", "10", NOW),
+            purpose="训练",
+            related=False,
+            answers={},
+            actor=own,
+            now=NOW,
+        )
