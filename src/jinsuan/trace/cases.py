@@ -15,7 +15,6 @@ from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger import queries as ledger
-from jinsuan.metering.models import Contract
 from jinsuan.metering.queries_invoices import invoices_of, payments_of
 from jinsuan.policy.library import load_pack
 from jinsuan.registry.queries import organisation_name, person_name
@@ -29,11 +28,8 @@ CLOSED = "判定、材料、经手人和公示只给申报主体、办理和监�
 
 def grant_parts(viewer: Actor, voucher: UUID, now: datetime | None) -> list[Part]:
     """Everything behind one granted voucher; nothing for one that was issued without a case."""
-    row = (
-        Application.objects.select_related("case__applicant", "programme", "decision")
-        .filter(grant=voucher)
-        .first()
-    )
+    rows = Application.objects.select_related("case__applicant", "contract")
+    row = rows.filter(grant=voucher).first()
     if row is None:
         return []
     case = case_or_none(viewer, row.case_id, now)
@@ -57,7 +53,7 @@ def case_parts(case: Case) -> list[Part]:
 
 
 def _contract(viewer: Actor, row: Application, *, open_case: bool) -> list[Part]:
-    contract = Contract.objects.filter(id=row.contract_id).first()
+    contract = row.contract
     if contract is None:
         return []
     ref, parties = Ref("contract", contract.id), (contract.tenant_id, contract.provider_id)
