@@ -60,7 +60,7 @@ def row(bundle: Bundle, action: str) -> Bundle:
 
 
 def a_reading(bundle: Bundle) -> None:
-    bundle["attempts"][0]["charges"][0]["readings"][0]["milli_unit_seconds"] += 3_600_000
+    bundle["attempts"][0]["charges"][0]["readings"][0]["milli_unit_seconds"] -= 3_600_000
 
 
 def a_price(bundle: Bundle) -> None:
@@ -209,5 +209,5 @@ def test_what_is_no_bundle_is_refused(data: bytes) -> None:
 
 def test_checking_needs_neither_database_nor_django() -> None:
     code = "import jinsuan.trace.verify, sys; print([m for m in sys.modules if m.startswith('django')])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -91,33 +91,36 @@ def _rows(model: type[Any], ids: Iterable[UUID]) -> list[Any]:
 def _follow(draft: _Draft, start: ledger.TransferView) -> None:
     """From the transfer to its attempts, vouchers and redemptions."""
     cause = start.cause
-    match cause.kind:
-        case "charge":
-            charge = Charge.objects.filter(id=cause.id).first()
-            if charge is None:
-                raise NotFound("费用", str(cause))
-            draft.charges[charge.attempt_id] = charge.number
-        case "attempt":
-            draft.charges[cause.id] = 0
-        case "redemption":
-            draft.redemptions.add(cause.id)
-        case "paymentline":
-            draft.lines.add(cause.id)
-            basis = Ref.read(PaymentLine.objects.get(id=cause.id).basis)
-            if basis.kind == "redemption":
-                draft.redemptions.add(basis.id)
-        case "clawback":
-            draft.clawbacks.add(cause.id)
-            draft.vouchers.add(Clawback.objects.get(id=cause.id).voucher_id)
-        case "decision" | "case":
-            rows = Application.objects.filter(**{cause.kind: cause.id})
-            draft.vouchers.update(rows.values_list("grant", flat=True))
+    if cause.kind in ("charge", "attempt"):
+        _attempt_behind(draft, cause)
+    elif cause.kind in ("decision", "case"):
+        rows = Application.objects.filter(**{cause.kind: cause.id})
+        draft.vouchers.update(rows.values_list("grant", flat=True))
+    elif cause.kind == "clawback":
+        draft.clawbacks.add(cause.id)
+        draft.vouchers.add(Clawback.objects.get(id=cause.id).voucher_id)
+    elif cause.kind == "redemption":
+        draft.redemptions.add(cause.id)
+    elif cause.kind == "paymentline":
+        draft.lines.add(cause.id)
+        basis = Ref.read(PaymentLine.objects.get(id=cause.id).basis)
+        assert basis.kind == "redemption", basis
+        draft.redemptions.add(basis.id)
     for code in (accounts.parse(start.debit), accounts.parse(start.credit)):
-        for part in (code.id, code.sub):
-            if part.startswith("voucher_"):
-                draft.vouchers.add(Ref.read(part).id)
+        named = [part for part in (code.id, code.sub) if part.startswith("voucher_")]
+        draft.vouchers.update(Ref.read(part).id for part in named)
     for redemption in _rows(Redemption, draft.redemptions):
         _reimbursed(draft, redemption)
+
+
+def _attempt_behind(draft: _Draft, cause: Ref) -> None:
+    if cause.kind == "attempt":
+        draft.charges[cause.id] = 0
+        return
+    charge = Charge.objects.filter(id=cause.id).first()
+    if charge is None:
+        raise NotFound("费用", str(cause))
+    draft.charges[charge.attempt_id] = charge.number
 
 
 def _reimbursed(draft: _Draft, row: Redemption) -> None:

@@ -71,8 +71,10 @@ def _contract(viewer: Actor, row: Application, *, open_case: bool) -> list[Part]
     for invoice in invoices_of(contract.id):
         red = f"，冲 {invoice.original}" if invoice.original else ""
         facts.append(("发票", f"{invoice.number}，{invoice.amount}，{invoice.issued_on}{red}"))
-    for paid in payments_of(contract.id):
-        facts.append(("付款凭证", f"{paid.bank_reference}，{paid.amount}，{paid.paid_on}"))
+    facts += [
+        ("付款凭证", f"{paid.bank_reference}，{paid.amount}，{paid.paid_on}")
+        for paid in payments_of(contract.id)
+    ]
     return [Part("合同与凭证", ref, tuple(facts))]
 
 
@@ -201,8 +203,10 @@ def redemption_part(viewer: Actor, row: Redemption, now: datetime | None) -> Par
         ("第几次", f"这张券的第 {row.number} 次，截至 {row.through}（含）"),
         ("收款单位", row.payee.name),
     ]
-    for name in ("contract", "metered", "invoiced", "paid"):
-        told.append((LABELS[name], str(Money(getattr(row, f"{name}_fen")))))
+    told += [
+        (LABELS[name], str(Money(getattr(row, f"{name}_fen"))))
+        for name in ("contract", "metered", "invoiced", "paid")
+    ]
     if row.captured_fen is not None:
         told.append((LABELS["captured"], str(Money(row.captured_fen))))
     cumulative, before = Money(row.cumulative_fen), Money(row.before_fen)

@@ -202,8 +202,10 @@ def _reimbursed(row: Redemption) -> Part:
         ("核销", f"{len(found)} 笔，合计 {Money.total(one.amount for one in found)}"),
         *(("用量", said) for said in _used([one.cause for one in found])),
     ]
-    for one in found[:SHOWN]:
-        told.append(("核销转账", f"{one.amount}，{spoken_time(one.recorded_at)}，{one.ref}"))
+    told += [
+        ("核销转账", f"{one.amount}，{spoken_time(one.recorded_at)}，{one.ref}")
+        for one in found[:SHOWN]
+    ]
     if len(found) > SHOWN:
         told.append(("其余", f"另有 {len(found) - SHOWN} 笔，用 jinsuan trace 券编号 列出"))
     return Part("付的是哪些核销", Ref("voucher", row.voucher_id), tuple(told))

@@ -22,6 +22,7 @@ from jinsuan.ledger.reasons import Reason
 from jinsuan.ledger.steps import Step
 from jinsuan.metering.rating import charge_so_far
 from jinsuan.policy.decide import Outcome, decide
+from jinsuan.policy.errors import PackInvalid
 from jinsuan.policy.law import bind
 from jinsuan.policy.load import read_pack
 from jinsuan.policy.pack import Pack
@@ -173,8 +174,6 @@ def decisions(bundle: Bundle) -> Iterator[str]:
 def _read(name: str, text: str) -> tuple[Pack | None, str]:
     if not PACK_ID.fullmatch(name) or not text:
         return None, "包里没有它的全文"
-    from jinsuan.policy.errors import PackInvalid
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, name, "pack.md")
         path.parent.mkdir()
@@ -188,7 +187,7 @@ def _read(name: str, text: str) -> tuple[Pack | None, str]:
 def grants(bundle: Bundle) -> Iterator[str]:
     """A granted voucher is worth what was decided, and just that left the pool."""
     decided = {one["decision"]: one["amount_fen"] for one in bundle["decisions"]}
-    issued = defaultdict(int)
+    issued: dict[str, int] = defaultdict(int)
     for one in bundle["transfers"]:
         said = one["content"]
         if said["reason"] == "voucher_issue" and said["step"] in ("single", "post"):
@@ -226,9 +225,9 @@ def _paid(bundle: Bundle, row: Bundle) -> Iterator[str]:
         said = one["content"]
         if said["reason"] == "capture" and said["key"].endswith(f":{row['voucher']}"):
             drawn += said["fen"]
-        if said["reason"] == "redemption_paid" and lines[said["cause"]]["basis"] == name:
-            if said["fen"] != row["amount_fen"]:
-                yield f"{name}：核定 {row['amount_fen']} 分，拨付 {said['fen']} 分"
+        ours = said["reason"] == "redemption_paid" and lines[said["cause"]]["basis"] == name
+        if ours and said["fen"] != row["amount_fen"]:
+            yield f"{name}：核定 {row['amount_fen']} 分，拨付 {said['fen']} 分"
     last = max(one["number"] for one in bundle["redemptions"] if one["voucher"] == row["voucher"])
     if row["captured_fen"] is not None and row["number"] == last and drawn != row["captured_fen"]:
         yield f"{name}：包里的核销合计 {drawn} 分，兑付时记的是 {row['captured_fen']} 分"

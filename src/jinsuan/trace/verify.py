@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,23 +109,18 @@ def recorded(bundle: Bundle) -> Iterator[str]:
     for one in sorted(bundle["audit"]["rows"], key=lambda one: one["position"] or 2**62):
         rows[one["row"]["subject"]].append(one["row"])
         yield from _detail(one["row"])
+    yield from _money(bundle, rows)
+    for case in bundle["cases"]:
+        yield from _moves(case, rows[case["case"]])
+
+
+def _money(bundle: Bundle, rows: Mapping[str, list[Bundle]]) -> Iterator[str]:
     for one in bundle["transfers"]:
         told = {row["after_digest"] for row in rows[one["transfer"]]}
         if digest(recompute.content_of(one)).hex() not in told:
             yield f"{one['transfer']} 没有说同样内容的留痕"
     for one in bundle["decisions"]:
-        wanted = {
-            "content_sha256": digest(one["content"]).hex(),
-            "amount_fen": one["amount_fen"],
-            "bound_fen": one["bound_fen"],
-            "outcome": one["outcome"],
-            "rule": f"{one['pack']}#{one['rule']}",
-        }
-        if not any(
-            wanted.items() <= _after(row).items() and row["person"] == one["person"]
-            for row in rows[one["decision"]]
-        ):
-            yield f"{one['decision']} 的内容、金额或判定人与留痕不符"
+        yield from _decision(one, rows[one["decision"]])
     for one in bundle["vouchers"]:
         if not any(_after(row).get("face_fen") == one["face_fen"] for row in rows[one["voucher"]]):
             yield f"{one['voucher']} 的面额与留痕不符"
@@ -134,8 +129,20 @@ def recorded(bundle: Bundle) -> Iterator[str]:
         numbers = {name: one[name] for name in ("amount_fen", "cumulative_fen", *_FOUR)}
         if not any(numbers.items() <= after.items() for after in told_of):
             yield f"{one['redemption']} 的四数与留痕不符"
-    for case in bundle["cases"]:
-        yield from _moves(case, rows[case["case"]])
+
+
+def _decision(one: Bundle, rows: list[Bundle]) -> Iterator[str]:
+    wanted = {
+        "content_sha256": digest(one["content"]).hex(),
+        "amount_fen": one["amount_fen"],
+        "bound_fen": one["bound_fen"],
+        "outcome": one["outcome"],
+        "rule": f"{one['pack']}#{one['rule']}",
+    }
+    if not any(
+        wanted.items() <= _after(row).items() and row["person"] == one["person"] for row in rows
+    ):
+        yield f"{one['decision']} 的内容、金额或判定人与留痕不符"
 
 
 _FOUR = ("contract_fen", "metered_fen", "invoiced_fen", "paid_fen", "captured_fen")
