@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jinsuan.entrypoints import seal_keys
+from jinsuan.entrypoints.cli import trace as command
 from jinsuan.kernel.errors import NotAllowed
-from jinsuan.kernel.ref import Actor
+from jinsuan.kernel.ref import Actor, Ref
+from jinsuan.ledger.models import Transfer
 from jinsuan.ledger.seal import seal_all
 from jinsuan.ledger.signing import Ed25519Checker, Ed25519Signer, new_private_pem
 from jinsuan.trace.bundle import make_bundle
+from jinsuan.trace.errors import BundleInvalid
 from jinsuan.trace.verify import Unreadable, read, verify
+from jinsuan.vouchers.actions.clawback import confirm_clawback, propose_clawback
 from tests.flows.paid_world import LATE, Paid, make_paid
 
 pytestmark = pytest.mark.django_db
-SIGNER = Ed25519Signer(new_private_pem())
+PRIVATE = new_private_pem()
+SIGNER = Ed25519Signer(PRIVATE)
 SIGNER_CHECK = Ed25519Checker(SIGNER.public_pem)
 Bundle = dict[str, Any]
 
@@ -49,6 +57,19 @@ def test_a_good_bundle_passes_every_check(world: Paid, which: str) -> None:
     assert wrong(bundle) == []
     assert wrong(bundle, trusted={SIGNER.key_id: SIGNER_CHECK}) == []
     assert all(check.count for check in verify(bundle) if "兑付" not in check.name)
+
+
+def test_the_bundle_of_every_transfer_passes(world: Paid) -> None:
+    cast = world.cast
+    back = propose_clawback(
+        world.voucher.id, world.paid.amount, reason="不实", actor=cast.officer, now=LATE
+    )
+    confirm_clawback(back.id, actor=cast.second, now=LATE)
+    seal_all(signer=SIGNER, now=LATE)
+    for pk, key in Transfer.objects.values_list("id", "key"):
+        bundle = make_bundle(cast.world.auditor, Ref("transfer", pk), now=LATE)
+        bundle["keys"] = {SIGNER.key_id: SIGNER.public_pem.decode()}
+        assert wrong(read(json.dumps(bundle).encode())) == [], key
 
 
 def decision(bundle: Bundle) -> Bundle:
@@ -211,3 +232,52 @@ def test_checking_needs_neither_database_nor_django() -> None:
     code = "import jinsuan.trace.verify, sys; print([m for m in sys.modules if m.startswith('django')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run `jinsuan trace` where there is no database."""
+    return subprocess.run(
+        [sys.executable, "-m", "jinsuan.entrypoints.cli", "trace", *map(str, words)],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        env={**os.environ, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"},
+    )
+
+
+def test_the_command_writes_a_bundle_and_an_auditor_checks_it(
+    world: Paid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, public, file = tmp_path / "seal.pem", tmp_path / "public.pem", tmp_path / "溯源.json"
+    key.write_bytes(PRIVATE)
+    key.chmod(0o600)
+    public.write_bytes(SIGNER.public_pem)
+    monkeypatch.setenv(seal_keys.VARIABLE, str(key))
+    seal_all(signer=SIGNER, now=LATE)
+    command.trace(str(world.paid.ref), bundle=file)
+    with pytest.raises(BundleInvalid, match="已存在"):
+        command.trace(str(world.paid.ref), bundle=file)
+
+    good = run("verify", file, "--public-key", public)
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert good.stdout.count("✓") == 9 and "✗" not in good.stdout and "注意" not in good.stdout
+    assert "不说明由谁封存" in run("verify", file).stdout
+
+    bundle = json.loads(file.read_text("utf-8"))
+    a_person(bundle)
+    file.write_text(json.dumps(bundle), "utf-8")
+    bad = run("verify", file, "--public-key", public)
+    assert bad.returncode == 1 and "✗ 封存" in bad.stdout and "被改动" in bad.stdout
+    file.write_text("{}", "utf-8")
+    assert run("verify", file).returncode == 2
+    assert run("verify", tmp_path / "none").returncode == 2
+
+
+@pytest.mark.parametrize("what", ["voucher", "case"])
+def test_the_command_lists_what_a_cause_made_move(
+    world: Paid, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ref = world.voucher if what == "voucher" else Ref("case", world.case)
+    command.trace(str(ref))
+    told = capsys.readouterr().out
+    assert str(world.paid.ref) in told and "重新判定：相同" in told

@@ -64,6 +64,8 @@ def make_bundle(
         _grants(draft, voucher)
     for attempt, last in draft.charges.items():
         _money_of_attempt(draft, attempt, last)
+    held = [one.pending for one in draft.transfers.values() if one.pending is not None]
+    draft.add([ledger.transfer(one) for one in held])
     cases, decisions = _cases(draft)
     made: dict[str, Any] = {
         "format": FORMAT,
@@ -96,6 +98,8 @@ def _follow(draft: _Draft, start: ledger.TransferView) -> None:
     elif cause.kind in ("decision", "case"):
         rows = Application.objects.filter(**{cause.kind: cause.id})
         draft.vouchers.update(rows.values_list("grant", flat=True))
+    elif cause.kind == "voucher":
+        draft.vouchers.add(cause.id)
     elif cause.kind == "clawback":
         draft.clawbacks.add(cause.id)
         draft.vouchers.add(Clawback.objects.get(id=cause.id).voucher_id)
