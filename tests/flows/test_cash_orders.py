@@ -22,11 +22,11 @@ from jinsuan.vouchers.actions.cash_orders import (
 from jinsuan.vouchers.actions.matches import assign_suspense, match_debit
 from jinsuan.vouchers.errors import BankEntryRefused, CashOrderRefused
 from jinsuan.vouchers.models import CashOrder
-from jinsuan.vouchers.queries import links
 from jinsuan.vouchers.queries_bank import (
     access_cash_order,
     cash_orders,
 )
+from jinsuan.vouchers.queries_links import links
 from tests.flows.casework_world import NOW
 from tests.flows.purse import BANK, Purse, entry
 from tests.flows.world import SYSTEM, person

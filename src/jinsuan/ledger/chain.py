@@ -8,7 +8,7 @@ covers everything that its block says, the head before it included.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -65,6 +65,29 @@ def proof(leaves: Sequence[bytes], index: int) -> tuple[Step, ...]:
     if index < cut:
         return (*proof(leaves[:cut], index), Step(root(leaves[cut:]), on_left=False))
     return (*proof(leaves[cut:], index - cut), Step(root(leaves[:cut]), on_left=True))
+
+
+def proofs(leaves: Sequence[bytes], wanted: Iterable[int]) -> dict[int, tuple[Step, ...]]:
+    """The proofs of many leaves; every inner node is hashed once."""
+    roots: dict[tuple[int, int], bytes] = {}
+
+    def root_of(low: int, high: int) -> bytes:
+        if high - low == 1:
+            return leaves[low]
+        if (low, high) not in roots:
+            cut = low + _cut(high - low)
+            roots[low, high] = node(root_of(low, cut), root_of(cut, high))
+        return roots[low, high]
+
+    def steps(index: int, low: int, high: int) -> tuple[Step, ...]:
+        if high - low == 1:
+            return ()
+        cut = low + _cut(high - low)
+        if index < cut:
+            return (*steps(index, low, cut), Step(root_of(cut, high), on_left=False))
+        return (*steps(index, cut, high), Step(root_of(low, cut), on_left=True))
+
+    return {index: steps(index, 0, len(leaves)) for index in wanted}
 
 
 def root_by_proof(of: bytes, steps: Sequence[Step]) -> bytes:

@@ -7,6 +7,7 @@ the last one": a transaction that began earlier may commit a lower id later.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -158,3 +159,35 @@ def _rows_of(number: int) -> list[tuple[int, bytes, dict[str, Any]]]:
         return [
             (position, bytes(leaf), _row(values)) for position, leaf, *values in cursor.fetchall()
         ]
+
+
+_OF_SUBJECTS = f"""
+    SELECT s.position, s.block_id, s.leaf, {_COLUMNS}
+    FROM ledger_audit_row a LEFT JOIN ledger_sealed_row s ON s.row_id = a.id
+    WHERE a.subject = ANY (%s::text[]) ORDER BY a.id
+"""  # noqa: S608
+
+
+def evidence_of(subjects: Iterable[str]) -> dict[str, Any]:
+    """Every audit row of some things with its proof, and the blocks that the proofs lead to.
+
+    A row that waits for the seal has neither position nor proof.
+    """
+    rows, wanted = [], defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(_OF_SUBJECTS, [sorted(set(subjects))])
+        for position, block, leaf, *values in cursor.fetchall():
+            said: dict[str, Any] = {"row": _row(values), "position": position, "block": block}
+            rows.append(said | {"leaf": bytes(leaf).hex() if leaf else None, "proof": []})
+            if block is not None:
+                wanted[block].append(rows[-1])
+    for block, found in wanted.items():
+        places = SealedRow.objects.filter(block=block).order_by("position")
+        known = list(places.values_list("position", "leaf"))
+        leaves, first = [bytes(leaf) for _, leaf in known], known[0][0]
+        proofs = chain.proofs(leaves, [one["position"] - first for one in found])
+        for one in found:
+            steps = proofs[one["position"] - first]
+            one["proof"] = [[step.beside.hex(), step.on_left] for step in steps]
+    blocks = Block.objects.filter(number__in=wanted).order_by("number")
+    return {"rows": rows, "blocks": [_block_line(block) for block in blocks]}

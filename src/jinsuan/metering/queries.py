@@ -17,7 +17,9 @@ from jinsuan.metering.models import (
     Charge,
     ChargeLine,
     Contract,
+    ContractPayment,
     DoubtfulReading,
+    Invoice,
     LockedPrice,
     Meter,
     Tariff,
@@ -242,11 +244,25 @@ def links(ref: Ref) -> list[Ref]:
         contract = Contract.objects.filter(id=ref.id).first()
         if contract is None:
             return []
+        papers = (("invoice", contract.invoices), ("contractpayment", contract.payments))
         return [
             Ref("organisation", contract.tenant_id),
             Ref("organisation", contract.provider_id),
+            *(Ref(kind, one.id) for kind, rows in papers for one in rows.order_by("id")),
         ]
+    if ref.kind == "attempt":
+        steps = Charge.objects.filter(attempt=ref.id).order_by("number")
+        return [Ref("charge", pk) for pk in steps.values_list("id", flat=True)]
+    if ref.kind in _PAPERS:
+        found = _PAPERS[ref.kind].objects.filter(id=ref.id, contract__isnull=False)
+        return [Ref("contract", pk) for pk in found.values_list("contract_id", flat=True)]
     return []
+
+
+_PAPERS: dict[str, type[Invoice | ContractPayment]] = {
+    "invoice": Invoice,
+    "contractpayment": ContractPayment,
+}
 
 
 def due_attempts(*, limit: int) -> list[UUID]:

@@ -1,17 +1,18 @@
 """Follow a transfer back: amount, formula, use, price, source of money, people, basis.
 
-Seven fixed steps in Chinese, the same for every capture (ui.md 6.6). This room only joins what the
-other rooms say of their own things; it computes nothing but the display of a formula.
+Seven fixed steps in Chinese, the same for every capture (ui.md 6.6); after them the case of a granted
+voucher. This room only joins what the other rooms say of their own things; it computes nothing but
+the display of a formula.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
+from jinsuan.casework import queries as casework
 from jinsuan.dispatch import queries as dispatch
 from jinsuan.kernel.errors import NotFound
-from jinsuan.kernel.period import BEIJING
 from jinsuan.kernel.quantity import show_unit_hours
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger import accounts, queries as ledger
@@ -20,36 +21,29 @@ from jinsuan.metering import queries as metering
 from jinsuan.metering.rating import show_price, spoken
 from jinsuan.registry import queries as registry
 from jinsuan.registry.links import links as registry_links
+from jinsuan.trace.doors import admit
+from jinsuan.trace.money import other_parts, voucher_parts
+from jinsuan.trace.step import Part, Path, Step, numbered, spoken_time
 from jinsuan.vouchers import queries as vouchers
+from jinsuan.vouchers.queries_links import links as voucher_links
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One step of the path: its title, the thing it speaks of, and facts as label and words."""
+def path(viewer: Actor, ref: Ref, *, now: datetime | None = None) -> Path:
+    """The steps behind one transfer: seven for what a charge made move, more when the voucher was
+    granted in a case; for any other transfer what it rests on.
 
-    number: int
-    title: str
-    ref: Ref | None
-    facts: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Path:
-    """From one transfer back to its basis."""
-
-    ref: Ref
-    steps: tuple[Step, ...]
-
-
-def path(viewer: Actor, ref: Ref) -> Path:
-    """The seven steps behind one capture.
+    Args:
+        now: when a recommending body's memberships are looked at; None: it sees no case.
 
     Raises:
-        NotFound: no such transfer, not a capture, or not for this viewer's eyes.
+        NotFound: no such transfer, or not for this viewer's eyes.
     """
     transfer = ledger.transfer(ref)
     if transfer.cause.kind != "charge":
-        raise NotFound("核销转账", str(ref))
+        admit(viewer, transfer, now)
+        parts = [Part("这笔钱", transfer.ref, _money(transfer).facts)]
+        parts += other_parts(viewer, transfer, now)
+        return Path(ref=transfer.ref, steps=numbered(parts))
     charge = metering.charge_view(transfer.cause)
     job = dispatch.access_job(viewer, charge.job)
     source = accounts.parse(transfer.debit).sub
@@ -62,11 +56,10 @@ def path(viewer: Actor, ref: Ref) -> Path:
         _people(job, source),
         _basis(charge, source),
     )
-    return Path(ref=transfer.ref, steps=steps)
-
-
-def _time(instant: datetime) -> str:
-    return f"{instant.astimezone(BEIJING):%Y-%m-%d %H:%M:%S}"
+    more: list[Part] = []
+    if source.startswith("voucher_"):
+        more = voucher_parts(viewer, Ref.read(source), transfer.recorded_at, now)
+    return Path(ref=transfer.ref, steps=(*steps, *numbered(more, after=len(steps))))
 
 
 def _money(transfer: ledger.TransferView) -> Step:
@@ -80,7 +73,7 @@ def _money(transfer: ledger.TransferView) -> Step:
             ("到", transfer.credit),
             ("事由", transfer.reason.label),
             ("业务键", transfer.key),
-            ("记账时间", _time(transfer.recorded_at)),
+            ("记账时间", spoken_time(transfer.recorded_at)),
         ),
     )
 
@@ -108,7 +101,7 @@ def _reading(line: metering.ChargeLineView) -> tuple[str, str]:
     used = (
         f"{show_unit_hours(line.milli_unit_seconds)} {unit}（{line.milli_unit_seconds} 毫单位秒）"
     )
-    read = f"读于 {_time(line.occurred_at)}，收于 {_time(line.recorded_at)}，{line.reading}"
+    read = f"读于 {spoken_time(line.occurred_at)}，收于 {spoken_time(line.recorded_at)}，{line.reading}"
     return name, f"{used}，{read}"
 
 
@@ -162,16 +155,16 @@ def _people(job: dispatch.JobView, source: str) -> Step:
     facts = [
         (
             "下单",
-            f"{registry.person_name(job.person)}，{job.tenant_name}，{_time(job.submitted_at)}",
+            f"{registry.person_name(job.person)}，{job.tenant_name}，{spoken_time(job.submitted_at)}",
         )
     ]
     if source.startswith("voucher_"):
         view = vouchers.access_voucher(Actor.system("trace"), Ref.read(source))
         facts.append(
-            ("发券", f"{view.issued_by_name}，{_time(view.issued_at)}，事由：{view.reason}")
+            ("发券", f"{view.issued_by_name}，{spoken_time(view.issued_at)}，事由：{view.reason}")
         )
     facts += [
-        ("留痕", f"{_time(row.at)} {row.action} {row.reason}（{row.via}）")
+        ("留痕", f"{spoken_time(row.at)} {row.action} {row.reason}（{row.via}）")
         for row in ledger.audit_of(job.ref)
     ]
     return Step(number=6, title="谁批的", ref=job.person, facts=tuple(facts))
@@ -188,10 +181,79 @@ def _basis(charge: metering.ChargeView, source: str) -> Step:
     return Step(number=7, title="凭哪一条", ref=None, facts=tuple(facts))
 
 
-LINKS = (ledger.links, metering.links, vouchers.links, dispatch.links, registry_links)
+LINKS = (
+    ledger.links,
+    metering.links,
+    voucher_links,
+    casework.links,
+    dispatch.links,
+    registry_links,
+)
 
 
 def neighbours(ref: Ref) -> tuple[Ref, ...]:
     """Everything that any room says hangs together with this thing, each named once."""
     found = [other for links in LINKS for other in links(ref)]
     return tuple(dict.fromkeys(found))
+
+
+# From a thing only towards what it caused, so that a search ends and stays with its own money.
+_FORWARD: dict[str, frozenset[str]] = {
+    "job": frozenset({"attempt"}),
+    "attempt": frozenset({"charge"}),
+    "contract": frozenset({"voucher"}),
+    "case": frozenset({"application", "redemption", "decision"}),
+    "application": frozenset({"voucher", "decision"}),
+    "voucher": frozenset({"decision", "redemption", "clawback"}),
+    "redemption": frozenset({"paymentline"}),
+    "paymentbatch": frozenset({"paymentline"}),
+    "bankentry": frozenset({"cashorder"}),
+}
+
+
+def transfers_from(viewer: Actor, ref: Ref, *, now: datetime | None = None) -> list[Ref]:
+    """The other way round: what a voucher, case, decision, job, contract or payment line made move,
+    in the order of recording, as far as this viewer may see it.
+    """
+    seen, waiting = {ref: None}, [ref]
+    while waiting:
+        one = waiting.pop(0)
+        wanted = _FORWARD.get(one.kind, frozenset())
+        for other in neighbours(one):
+            if other.kind in wanted and other not in seen:
+                seen[other] = None
+                waiting.append(other)
+    moved = [t for found in ledger.transfers_caused_by_each(seen).values() for t in found]
+    if ref.kind == "voucher":
+        moved += _drawn_from(ref)
+    found = {t.ref: t for t in moved if _may_follow(viewer, t, now)}
+    return [t.ref for t in sorted(found.values(), key=lambda t: (t.recorded_at, str(t.ref)))]
+
+
+def _drawn_from(voucher: Ref) -> list[ledger.TransferView]:
+    """What jobs drew from a voucher: holds, captures and releases."""
+    return [
+        transfer
+        for job in {
+            job_of(attempt.id) for attempt in voucher_links(voucher) if attempt.kind == "attempt"
+        }
+        for what in ("hold", "capture", "release")
+        for transfer in ledger.transfers_with_key_prefix(f"{what}:{job}:")
+        if transfer.key.endswith(f":{voucher}")
+    ]
+
+
+def _may_follow(viewer: Actor, transfer: ledger.TransferView, now: datetime | None) -> bool:
+    try:
+        if transfer.cause.kind == "charge":
+            dispatch.access_job(viewer, metering.charge_view(transfer.cause).job)
+        else:
+            admit(viewer, transfer, now)
+    except NotFound:
+        return False
+    return True
+
+
+def job_of(attempt: UUID) -> Ref:
+    """The job of an attempt."""
+    return next(one for one in dispatch.links(Ref("attempt", attempt)) if one.kind == "job")

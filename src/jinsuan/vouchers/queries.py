@@ -18,7 +18,6 @@ from jinsuan.ledger import accounts
 from jinsuan.ledger.queries import balances
 from jinsuan.ledger.statements import read
 from jinsuan.vouchers.models import Funding, FundingSource, Voucher
-from jinsuan.vouchers.queries_bank import links as bank_links
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,21 +294,3 @@ def _funding(row: Funding) -> FundingView:
 def _source(row: FundingSource) -> SourceView:
     voucher = None if row.voucher_id is None else Ref("voucher", row.voucher_id)
     return SourceView(voucher=voucher, held=Money(row.held_fen), captured=Money(row.captured_fen))
-
-
-def links(ref: Ref) -> list[Ref]:
-    """What vouchers know to hang together with this thing."""
-    if ref.kind == "job":
-        sources = FundingSource.objects.filter(funding__job=ref.id, voucher__isnull=False)
-        ids = sources.order_by("pk").values_list("voucher_id", flat=True)
-        return [Ref("voucher", pk) for pk in dict.fromkeys(ids)]
-    if ref.kind == "voucher":
-        row = Voucher.objects.filter(id=ref.id).first()
-        if row is None:
-            return []
-        return [
-            Ref("programme", row.programme_id),
-            Ref("organisation", row.tenant_id),
-            Ref("person", row.issued_by_id),
-        ]
-    return bank_links(ref)

@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from ninja import Router
 from ninja.params.functions import Query
 
+from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.api import cursors, present, shapes
 from jinsuan.entrypoints.api.auth import bearer, caller, own_organisation
 from jinsuan.entrypoints.api.openapi import REFUSED
@@ -119,9 +120,9 @@ def _ref(text: str, kind: str) -> Ref:
 
 @router.get("/trace/{ref}", response={200: shapes.TraceOut, **REFUSED}, tags=["溯源"])
 def trace(request: HttpRequest, ref: str) -> dict[str, Any]:
-    """一分钱溯源：从一笔核销转账回到用量、合同、算力券、人和条款。"""
+    """一分钱溯源：从一笔转账回到用量、合同、算力券、判定、人、条款和拨付。"""
     actor = caller(request, "trace:read")
-    found = path(actor, _ref(ref, "转账"))
+    found = path(actor, _ref(ref, "转账"), now=clock.now())
     return {
         "ref": str(found.ref),
         "steps": [

@@ -20,6 +20,7 @@ from jinsuan.entrypoints.cli import (
     server,
     statement,
     token,
+    trace,
 )
 from jinsuan.entrypoints.cli.show import fail
 from jinsuan.entrypoints.cli.usage import run
@@ -51,7 +52,7 @@ app.add_typer(job.vouchers, name="voucher")
 app.add_typer(token.app, name="token")
 app.command("login")(job.login)
 app.command("plan")(job.plan)
-app.command("trace")(book.trace)
+app.command("trace")(trace.trace)
 app.command("statement")(statement.statement)
 app.command("migrate")(server.migrate_command)
 app.command("serve")(server.serve)

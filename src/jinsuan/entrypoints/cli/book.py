@@ -1,4 +1,4 @@
-"""`jinsuan book`, `jinsuan trace`: look into the book from the machine it is on."""
+"""`jinsuan book`: look into the book from the machine it is on."""
 
 from __future__ import annotations
 
@@ -77,41 +77,3 @@ def read_ref(text: str) -> Ref:
         return Ref.read(text.strip())
     except ValueError:
         raise NotFound("编号", text[:60]) from None
-
-
-def trace(
-    ref: Annotated[str, typer.Argument(help="转账编号 transfer_…，或作业编号 job_…")],
-    json: AsJson = False,
-) -> None:
-    """一分钱溯源：从一笔核销回到用量、合同、算力券、人和条款。"""
-    from jinsuan.entrypoints.site.boot import boot
-
-    boot()
-    from jinsuan.ledger.queries import transfers_caused_by
-    from jinsuan.metering.queries import charges_of
-    from jinsuan.trace.queries import path
-
-    wanted = read_ref(ref)
-    refs = [wanted]
-    if wanted.kind == "job":
-        refs = [t.ref for charge in charges_of(wanted.id) for t in transfers_caused_by(charge)]
-        if not refs:
-            raise NotFound("该作业的核销", ref)
-    for one in refs:
-        found = path(LOCAL, one)
-        if json:
-            as_json(
-                {
-                    "ref": str(found.ref),
-                    "steps": [
-                        {"number": s.number, "title": s.title, "ref": str(s.ref), "facts": s.facts}
-                        for s in found.steps
-                    ],
-                }
-            )
-            continue
-        typer.echo(f"\n溯源 {found.ref}")
-        for step in found.steps:
-            typer.echo(f"  {step.number} {step.title}")
-            for label, words in step.facts:
-                typer.echo(f"      {label}：{words}")

@@ -127,7 +127,7 @@ def verify(
     json: AsJson = False,
 ) -> None:
     """核验导出的留痕，不连数据库。退出码：0 没有差异，1 有差异，2 读不出。"""
-    checkers = _trusted(public_key) if public_key else None
+    checkers = trusted(public_key) if public_key else None
     found = _checked(file, checkers, head)
     if json:
         as_json(asdict(found))
@@ -145,7 +145,7 @@ def verify(
     raise typer.Exit(1 if found.differences else 0)
 
 
-def _trusted(files: list[Path]) -> Checkers:
+def trusted(files: list[Path]) -> Checkers:
     """The public keys in these files, by their ids."""
     keys = []
     for file in files:

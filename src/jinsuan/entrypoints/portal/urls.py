@@ -51,6 +51,7 @@ pages: list[URLPattern | URLResolver] = [
     path("政策/<str:pack_id>/计算器", calculator.calculator, name="calculator"),
     path("政策沙盘", sandbox.sandbox, name="sandbox"),
     path("转账/<str:transfer_id>", trace.trace, name="trace"),
+    path("转账/<str:transfer_id>/溯源包", trace.bundle, name="trace-bundle"),
     path("身份", people.acting, name="acting"),
     path("显示", display, name="display"),
     path("无障碍", people.accessibility, name="accessibility"),

@@ -1,6 +1,8 @@
-"""一分钱溯源: from one transfer back to its basis in seven steps."""
+"""一分钱溯源: from one transfer back to its basis, and the bundle that proves it elsewhere."""
 
 from __future__ import annotations
+
+import json
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -8,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from jinsuan.dispatch.queries import access_job
+from jinsuan.entrypoints import clock, seal_keys
 from jinsuan.entrypoints.portal.acting import actor_of, signed_in
 from jinsuan.entrypoints.portal.show import pieces
 from jinsuan.entrypoints.portal.views.policy import article_address
@@ -15,7 +18,9 @@ from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Ref
 from jinsuan.ledger import accounts, queries as ledger
 from jinsuan.metering.queries import charge_view
-from jinsuan.trace.queries import Step, path
+from jinsuan.trace.bundle import MAKES, make_bundle
+from jinsuan.trace.queries import path
+from jinsuan.trace.step import Step
 
 
 @require_safe
@@ -27,22 +32,42 @@ def trace(request: HttpRequest, transfer_id: str) -> HttpResponse:
         ref = Ref.read(transfer_id)
     except ValueError:
         raise NotFound("转账", transfer_id[:60]) from None
-    found = path(actor, ref)
+    found = path(actor, ref, now=clock.now())
     moved = ledger.transfer(found.ref)
-    job = access_job(actor, charge_view(moved.cause).job)
+    charged = moved.cause.kind == "charge"
+    job = access_job(actor, charge_view(moved.cause).job) if charged else None
+    above = (
+        [("作业", reverse("portal:jobs")), (job.name, reverse("portal:job", args=[job.ref]))]
+        if job
+        else []
+    )
     page = {
         "steps": [(step, _facts(step)) for step in found.steps],
         "moved": moved,
         "payer": _account(moved.debit),
         "receiver": _account(moved.credit),
         "job": job,
-        "crumbs": [
-            ("作业", reverse("portal:jobs")),
-            (job.name, reverse("portal:job", args=[job.ref])),
-            (f"转账 {pieces(str(found.ref))}", ""),
-        ],
+        "takes_bundle": actor.role in MAKES,
+        "crumbs": [*above, (f"转账 {pieces(str(found.ref))}", "")],
     }
     return render(request, "portal/trace.html", page)
+
+
+@require_safe
+@signed_in()
+def bundle(request: HttpRequest, transfer_id: str) -> HttpResponse:
+    """溯源包: a file that `jinsuan trace verify` checks without us; auditors and the province."""
+    actor, signer = actor_of(request), seal_keys.signer()
+    try:
+        ref = Ref.read(transfer_id)
+    except ValueError:
+        raise NotFound("转账", transfer_id[:60]) from None
+    keys = {} if signer is None else {signer.key_id: signer.public_pem.decode()}
+    made = make_bundle(actor, ref, keys=keys, now=clock.now())
+    answer = HttpResponse(json.dumps(made, ensure_ascii=False), content_type="application/json")
+    answer["Content-Disposition"] = f'attachment; filename="{ref}.json"'
+    answer["Cache-Control"] = "no-store"
+    return answer
 
 
 ACTS = {
