@@ -68,6 +68,14 @@ def reconcile(timestamp: int) -> int:
     return _run(ticks.reconcile)
 
 
+@app.periodic(cron="* * * * *")
+@app.task(name="cases", queueing_lock="cases")
+def cases(timestamp: int) -> int:
+    """Every minute: checks of cases handed in, and notices that are over."""
+    del timestamp
+    return _run(ticks.cases)
+
+
 @app.periodic(cron="* * * * * */10")
 @app.task(name="seal", queueing_lock="seal")
 def seal(timestamp: int) -> int:
@@ -91,4 +99,4 @@ async def reap(timestamp: int) -> int:
     return len(stalled)
 
 
-TIMERS = frozenset({"turn", "watch", "reap", "sweep", "vouchers", "seal"})
+TIMERS = frozenset({"turn", "watch", "reap", "sweep", "vouchers", "seal", "cases"})

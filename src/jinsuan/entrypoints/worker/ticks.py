@@ -9,10 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from uuid import UUID
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 
+from jinsuan.casework.errors import CaseFrozen, NoticeNotOver
 from jinsuan.dispatch import actions as dispatch
 from jinsuan.entrypoints.api import once
 from jinsuan.entrypoints.seal_keys import signer
@@ -20,6 +23,14 @@ from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.ref import Actor
 from jinsuan.ledger.seal import seal_all
 from jinsuan.vouchers.actions import book_differences, expire_due, sweep_ended
+from jinsuan.vouchers.actions.grant import (
+    cases_in_check,
+    cases_in_notice,
+    end_with_year,
+    issue_granted,
+    pass_checks,
+)
+from jinsuan.vouchers.errors import ProgrammeClosed
 from jinsuan.vouchers.queries_bank import bank_totals
 from jinsuan.vouchers.reconcile import differences
 
@@ -33,6 +44,7 @@ TURN_LOCK = 0x6A73_7475_726E
 never keeps it."""
 
 VOUCHERS = Actor.system("worker:vouchers")
+CASES = Actor.system("worker:cases")
 RECONCILE = Actor.system("worker:reconcile")
 
 Clock = Callable[[], datetime]
@@ -92,6 +104,30 @@ def vouchers(now: Clock) -> int:
     """End vouchers whose last day is over, and take back what ended ones still have."""
     ended = tried(lambda: expire_due(actor=VOUCHERS, now=now()), "expire")
     return ended + tried(lambda: sweep_ended(actor=VOUCHERS, now=now()).fen, "take_back")
+
+
+def cases(now: Clock) -> int:
+    """What the platform does on vouchers' cases: its own check, and issuing when a notice is over.
+
+    Each case stands for itself: one that is held up keeps nobody else waiting.
+    """
+    done = 0
+    for case in cases_in_check():
+        done += tried(partial(pass_checks, case, actor=CASES, now=now()), "check")
+    for case in cases_in_notice(now=now()):
+        done += tried(partial(_end_notice, case, now()), "notice")
+    return done
+
+
+def _end_notice(case: UUID, now: datetime) -> int:
+    """Issue, or end the case with its year; a notice that is held up waits without a word."""
+    try:
+        issue_granted(case, actor=CASES, now=now)
+    except (NoticeNotOver, CaseFrozen):
+        return 0
+    except ProgrammeClosed:
+        end_with_year(case, actor=CASES, now=now)
+    return 1
 
 
 def reconcile(now: Clock) -> int:

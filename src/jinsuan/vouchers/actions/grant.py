@@ -15,7 +15,7 @@ from django.db.models import F
 from jinsuan.casework.actions.cases import locked, move_case
 from jinsuan.casework.actions.decisions import decide_case
 from jinsuan.casework.actions.notices import publish_notice
-from jinsuan.casework.models import Case
+from jinsuan.casework.models import Case, Finding
 from jinsuan.casework.queries import blocking
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.money import Money
@@ -213,6 +213,15 @@ def take_back_approval(case: UUID, *, reason: str, actor: Actor, now: datetime) 
     post(_resolve(row, Step.VOID, cause, now), actor=actor, now=now)
     row.decision_id = None
     row.save(update_fields=["decision"])
+
+
+def cases_in_check() -> list[UUID]:
+    """Cases handed in that the platform has not let pass yet and no open doubt freezes."""
+    rows = Case.objects.filter(kind__in=("voucher", "redemption"), state="checking")
+    free = rows.exclude(
+        id__in=Finding.objects.filter(blocking=True, closed_at__isnull=True).values("case")
+    )
+    return list(free.order_by("opened_at", "id").values_list("id", flat=True))
 
 
 def cases_in_notice(*, now: datetime) -> list[UUID]:
