@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
@@ -10,7 +9,7 @@ from uuid import UUID
 
 from jinsuan.casework.actions.cases import check_free_to_act
 from jinsuan.casework.errors import ConflictOfInterest
-from jinsuan.casework.models import Attachment, Case, Decision, Finding, Notice, Objection
+from jinsuan.casework.models import Case, Decision, Finding, Notice, Objection
 from jinsuan.casework.moves import LEVEL_OF, TABLES, Level
 from jinsuan.casework.queries import CaseView, access_case, case_view, working_days_left
 from jinsuan.kernel.money import Money
@@ -262,7 +261,7 @@ def _application(row: Application) -> ApplicationView:
 
 def _papers(case: Case) -> tuple[PaperView, ...]:
     words = _purposes(case)
-    rows: Sequence[Attachment] = case.attachments.order_by("recorded_at", "id")
+    rows = case.attachments.order_by("recorded_at", "id")
     return tuple(
         PaperView(
             ref=Ref("attachment", one.id),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -109,6 +110,18 @@ def batches(viewer: Actor, *, before: str = "", limit: int) -> tuple[tuple[Batch
         rows = rows.filter(id__lt=batch_called(viewer, before).id)
     found = [_batch(row) for row in rows[: limit + 1]]
     return tuple(found[:limit]), found[limit - 1].number if len(found) > limit else ""
+
+
+def ordered_by(viewer: Actor, numbers: Sequence[str]) -> str:
+    """The number of the one batch that this person made of just these cases; "" when there is none."""
+    _door(viewer)
+    rows = PaymentBatch.objects.filter(
+        made_by=viewer.person, lines__case__number__in=numbers
+    ).exclude(state=PaymentBatch.State.CANCELLED)
+    for row in rows.distinct().order_by("-id"):
+        if set(row.lines.values_list("case__number", flat=True)) == set(numbers):
+            return row.number
+    return ""
 
 
 def sheet(viewer: Actor, number: str) -> SheetView:
