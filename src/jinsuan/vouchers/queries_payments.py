@@ -115,6 +115,7 @@ def batches(viewer: Actor, *, before: str = "", limit: int) -> tuple[tuple[Batch
 def ordered_by(viewer: Actor, numbers: Sequence[str]) -> str:
     """The number of the one batch that this person made of just these cases; "" when there is none."""
     _door(viewer)
+    assert viewer.person is not None, "a form is filled by a person"
     rows = PaymentBatch.objects.filter(
         made_by=viewer.person, lines__case__number__in=numbers
     ).exclude(state=PaymentBatch.State.CANCELLED)
