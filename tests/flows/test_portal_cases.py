@@ -13,7 +13,6 @@ from uuid import UUID
 import pytest
 from django.test import Client
 
-from jinsuan.casework.actions.cases import move_case
 from jinsuan.casework.actions.evidence import attach, open_finding, receive_file
 from jinsuan.casework.actions.payees import confirm_payee_account, enter_payee_account
 from jinsuan.casework.bank_sheets import ANSWER_COLUMNS
@@ -26,9 +25,9 @@ from jinsuan.ledger.queries import check_book
 from jinsuan.metering.actions.invoices import register_invoice
 from jinsuan.registry.actions.people import give_role
 from jinsuan.registry.models import Organisation, Person
-from jinsuan.vouchers.actions.grant import issue_granted, pass_checks
+from jinsuan.vouchers.actions.grant import pass_checks
 from jinsuan.vouchers.actions.redeem import start_redemption, submit_redemption
-from jinsuan.vouchers.models import Redemption, Voucher
+from jinsuan.vouchers.models import Voucher
 from tests.flows.voucher_world import AFTER_NOTICE, NOW, Cast, make_cast
 from tests.flows.world import SYSTEM
 
@@ -49,8 +48,8 @@ def turn(monkeypatch: pytest.MonkeyPatch) -> Turn:
 
 
 @pytest.fixture
-def cast(turn: Turn, settings: Any, tmp_path: Path) -> Cast:
-    settings.DATA_KEYS = f"k1:{'A' * 43}="
+def cast(turn: Turn, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cast:
+    monkeypatch.setenv("JINSUAN_DATA_KEY", f"k1:{'A' * 43}=")
     settings.FILES_FOLDER = str(tmp_path / "files")
     return make_cast()
 
@@ -123,7 +122,7 @@ def test_two_people_and_two_clicks(cast: Cast, turn: Turn) -> None:
     assert move(cast.city, case, "推荐", made=made).status_code == 302  # the second click
     assert Case.objects.get(id=case).moves_made == made + 1
     stale = move(cast.officer, case, "审定通过", made=made)
-    assert stale.status_code == 400 and "有了变化" in stale.content.decode()
+    assert stale.status_code == 422 and "有了变化" in stale.content.decode()
     assert state(case) == "province"
 
     assert move(cast.officer, case, "审定通过").status_code == 302
@@ -140,8 +139,8 @@ def test_two_people_and_two_clicks(cast: Cast, turn: Turn) -> None:
 def test_a_move_without_words_or_of_another_role_is_refused(cast: Cast) -> None:
     case = cast.apply()
     assert pass_checks(case, actor=SYSTEM, now=NOW)
-    assert move(cast.city, case, "推荐", reason=" ").status_code == 400
-    assert move(cast.city, case, "初核通过").status_code == 400
+    assert move(cast.city, case, "推荐", reason=" ").status_code == 422
+    assert move(cast.city, case, "初核通过").status_code == 422
     assert move(cast.officer, case, "推荐").status_code == 409
     assert state(case) == "city"
 
@@ -168,7 +167,7 @@ def test_nobody_acts_on_their_own_organisation(cast: Cast) -> None:
     assert buttons(text) == [] and "您任职的单位" in text
     given = {"act": "move", "move": "审定通过", "reason": "好", "made": str(row.moves_made)}
     answer = client.post(f"/案件/{row.number}", given)
-    assert answer.status_code in (403, 409) and "您任职的单位" in answer.content.decode()
+    assert answer.status_code == 403 and "您任职的单位" in answer.content.decode()
     assert state(case) == "province"
     assert move(cast.second, case, "审定通过").status_code == 302
 
@@ -182,7 +181,7 @@ def test_whoever_stands_aside_has_no_buttons(cast: Cast) -> None:
         assert said.status_code == 302
     assert Case.objects.get(id=case).recusals.count() == 1
     assert buttons(page(cast.officer, case)) == []
-    assert move(cast.officer, case, "审定通过").status_code in (403, 409)
+    assert move(cast.officer, case, "审定通过").status_code == 403
     assert state(case) == "province"
 
 
@@ -202,16 +201,15 @@ def test_a_finding_freezes_and_its_owner_alone_closes_it(cast: Cast) -> None:
     )
     assert "法定代表人相同" in page(cast.city, case)
     assert buttons(page(cast.officer, case)) == []
-    assert "法定代表人相同" not in page(cast.tenant, case).replace(
-        "疑点“法定代表人相同”未结，案件冻结", ""
-    )
+    told = page(cast.tenant, case)
+    assert "法定代表人相同" not in told and "案件冻结" in told
     assert move(cast.officer, case, "审定通过").status_code == 409
     close = {"act": "close", "which": str(made), "verdict": "explained", "reason": "同名不同人"}
     elsewhere = as_(cast.officer).post(f"/案件/{number_of(other)}", close)
     assert elsewhere.status_code == 404  # not a finding of that case
     where = f"/案件/{number_of(case)}"
     assert as_(cast.city).post(where, close).status_code == 403
-    assert as_(cast.officer).post(where, {**close, "verdict": ""}).status_code == 400
+    assert as_(cast.officer).post(where, {**close, "verdict": ""}).status_code == 422
     assert Finding.objects.get(id=made.id).closed_at is None
     assert as_(cast.officer).post(where, close).status_code == 302
     assert "同名不同人" in page(cast.officer, case)
@@ -235,12 +233,12 @@ def test_an_objection_is_decided_by_another_officer(cast: Cast, turn: Turn) -> N
         "reason": "查实",
     }
     assert 'value="decide"' not in page(cast.officer, case)
-    assert as_(cast.officer).post(where, decide).status_code in (403, 409)
+    assert as_(cast.officer).post(where, decide).status_code == 403
     assert 'value="decide"' in page(cast.second, case)
     assert as_(cast.second).post(where, decide).status_code == 302
     assert move(cast.second, case, "异议成立").status_code == 302
     assert state(case) == "province"
-    assert check_book().problems == ()
+    assert check_book().differences == ()
 
 
 def test_attachments_leave_with_their_headers_to_those_who_see_the_case(cast: Cast) -> None:
@@ -289,9 +287,7 @@ def payee(cast: Cast) -> None:
         actor=cast.provider,
         now=LATER,
     )
-    confirm_payee_account(
-        account.id, call_back="按留存电话向财务核实", actor=cast.payer, now=LATER
-    )
+    confirm_payee_account(account.id, call_back="按留存电话向财务核实", actor=cast.payer, now=LATER)
 
 
 def answers(batch: PaymentBatch, result: str) -> bytes:
@@ -331,7 +327,7 @@ def test_a_redemption_from_four_numbers_to_paid(cast: Cast, turn: Turn) -> None:
     where = f"/拨付/{batch.number}"
     shown = as_(cast.payer).get(where).content.decode()
     assert "壹佰肆拾元整" in shown and "须由另一位财政人员复核" in shown
-    assert as_(cast.payer).post(where, {"act": "confirm"}).status_code in (403, 409)
+    assert as_(cast.payer).post(where, {"act": "confirm"}).status_code == 403
     assert as_(cast.payer).post(f"{where}/银行文件").status_code == 409
     for _ in range(2):
         assert as_(cast.checker).post(where, {"act": "confirm"}).status_code == 302
@@ -354,8 +350,8 @@ def test_a_redemption_from_four_numbers_to_paid(cast: Cast, turn: Turn) -> None:
     for _ in range(2):
         assert upload(cast.payer, second, "BK2").status_code == 302
     assert state(case) == "paid"
-    assert "BK2" in as_(cast.auditor_ if hasattr(cast, "auditor_") else cast.payer).get(there).content.decode()
-    assert check_book().problems == ()
+    assert "BK2" in as_(cast.world.auditor).get(there).content.decode()
+    assert check_book().differences == ()
 
 
 def test_an_approval_is_taken_back_before_it_is_paid(cast: Cast, turn: Turn) -> None:
@@ -363,7 +359,7 @@ def test_an_approval_is_taken_back_before_it_is_paid(cast: Cast, turn: Turn) -> 
     assert move(cast.officer, case, "核定").status_code == 302
     assert buttons(page(cast.officer, case)) == ["暂停拨付"]
     assert buttons(page(cast.payer, case)) == []
-    assert move(cast.payer, case, "拨付完成").status_code == 400
+    assert move(cast.payer, case, "拨付完成").status_code == 422
     assert move(cast.officer, case, "暂停拨付").status_code == 302
     assert state(case) == "approval"
     assert as_(cast.payer).get(f"/案件/{number_of(case)}").status_code == 404
@@ -375,7 +371,7 @@ def test_the_queue_comes_in_pages(cast: Cast, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(cases, "LISTED", 2)
     numbers = [number_of(cast.apply(f"HT-{n}", "100")) for n in range(3)]
     first = as_(cast.officer).get("/办理").content.decode()
-    assert [n in first for n in numbers] == [False, True, True]
+    assert [f">{n}</a>" in first for n in numbers] == [False, True, True]
     second = as_(cast.officer).get(f"/办理?after={numbers[1]}").content.decode()
-    assert [n in second for n in numbers] == [True, False, False]
+    assert [f">{n}</a>" in second for n in numbers] == [True, False, False]
     assert as_(cast.city).get("/办理?after=2025-m09-9999").status_code == 404
