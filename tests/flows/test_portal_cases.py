@@ -129,6 +129,7 @@ def test_two_people_and_two_clicks(cast: Cast, turn: Turn) -> None:
     assert state(case) == "notice"
     text = page(cast.officer, case)
     assert "剩余</dt><dd>5 个工作日" in text
+    assert "判定时的每一项" in text and "2,000<i>.00</i>" in text
     turn(datetime(2025, 9, 19, 1, 0, tzinfo=UTC))  # the 17th and 18th are over
     assert "剩余</dt><dd>3 个工作日" in page(cast.officer, case)
     listed = as_(cast.officer).get("/办理?kind=voucher&state=公示中").content.decode()

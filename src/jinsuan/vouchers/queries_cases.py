@@ -7,6 +7,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from uuid import UUID
 
+from jinsuan.casework import snapshot
 from jinsuan.casework.actions.cases import check_free_to_act
 from jinsuan.casework.errors import ConflictOfInterest
 from jinsuan.casework.models import Case, Decision, Finding, Notice, Objection
@@ -16,10 +17,11 @@ from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.policy.decide import Outcome
+from jinsuan.policy.library import law_on
 from jinsuan.policy.pack import Mode
 from jinsuan.vouchers.actions.apply import CONTRACT, PROMISE
 from jinsuan.vouchers.four import LABELS
-from jinsuan.vouchers.judging import Judgement, judge
+from jinsuan.vouchers.judging import FactView, Judgement, judge, view_of
 from jinsuan.vouchers.models import Application, Redemption
 from jinsuan.vouchers.terms import terms_of
 
@@ -166,6 +168,7 @@ class CaseFile:
     chooses: bool
     application: ApplicationView | None
     judgement: Judgement | None
+    facts: tuple[FactView, ...]
     signed: SignedView | None
     redemption: RedemptionView | None
     papers: tuple[PaperView, ...]
@@ -200,6 +203,7 @@ def case_file(viewer: Actor, number: str, *, now: datetime) -> CaseFile:
         chooses=judgement is not None and judgement.decision.bound.rule.mode is not Mode.FIXED,
         application=None if application is None else _application(application),
         judgement=judgement,
+        facts=_signed_facts(case) if judgement is None else judgement.views,
         signed=_signed(case),
         redemption=_redemption(case),
         papers=_papers(case),
@@ -297,6 +301,20 @@ def _signed(case: Case) -> SignedView | None:
         digest=bytes(row.content_digest).hex(),
         person=row.person,
         at=row.recorded_at,
+    )
+
+
+def _signed_facts(case: Case) -> tuple[FactView, ...]:
+    """The facts that the last decision rests on, as they were when it was signed."""
+    row: Decision | None = case.decisions.order_by("recorded_at", "id").last()
+    if row is None:
+        return ()
+    then = snapshot.read(row.content)
+    law = law_on(then.pack, then.law_on)
+    return tuple(
+        view_of(law.pack.facts[name], then.facts[name])
+        for name in law.rule(row.rule).facts
+        if name in then.facts
     )
 
 

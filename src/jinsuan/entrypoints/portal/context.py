@@ -122,6 +122,8 @@ def _item(word: str, name: str, request: HttpRequest) -> MenuItem:
     here, place = request.path, unquote(href)
     order = unquote(reverse("portal:order"))
     inside = here == place or (place != "/" and here.startswith(place.rstrip("/") + "/"))
+    if name == "cases" and here.startswith("/案件/"):
+        inside = True
     if name == "jobs" and here.startswith(order):
         inside = False
     return MenuItem(word, href, current=inside)

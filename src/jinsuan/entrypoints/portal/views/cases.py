@@ -24,7 +24,7 @@ from jinsuan.entrypoints.portal.views.case_acts import act
 from jinsuan.entrypoints.portal.views.policy import anchor
 from jinsuan.entrypoints.portal.words import ROLES
 from jinsuan.kernel.errors import NotFound
-from jinsuan.kernel.ref import Actor, Ref, Role
+from jinsuan.kernel.ref import Ref, Role
 from jinsuan.registry.queries import person_name
 from jinsuan.vouchers.judging import Judgement
 from jinsuan.vouchers.queries_cases import CaseFile, FindingView, case_file
@@ -98,12 +98,12 @@ def case(request: HttpRequest, number: str) -> HttpResponse:
         "chip": case_chip(file.view.state_code, file.view.state),
         "acts": [(name, name in STRONG) for name in file.buttons],
         "verdict": None if file.judgement is None else _verdict(file.judgement),
-        "facts": [] if file.judgement is None else _facts(file),
+        "facts": _facts(file),
         "rate": "" if file.redemption is None else percent(file.redemption.rate),
         "signed_by": _name(file.signed.person) if file.signed and official else "",
         "signed_chip": CHIPS[file.signed.outcome] if file.signed else None,
         "history": [(m, _name(m.person) if official else "") for m in file.view.history],
-        "findings": [_finding(one, actor, number) for one in file.findings],
+        "findings": [_finding(one, file) for one in file.findings],
         "objections": []
         if file.notice is None
         else [(one, _name(one.closed_by) if official else "") for one in file.notice.objections],
@@ -156,23 +156,21 @@ def _verdict(judgement: Judgement) -> Verdict:
 
 def _facts(file: CaseFile) -> list[tuple[Any, Ref | None, str]]:
     """Each fact with the paper that may be opened here, or in words what it rests on."""
-    assert file.judgement is not None
     papers = {one.ref for one in file.papers}
     names = {one.ref: one.name for one in file.papers}
     rows = []
-    for view in file.judgement.views:
+    for view in file.facts:
         inside = view.paper if view.paper in papers else None
         rows.append((view, inside, names[inside] if inside else view.evidence))
     return rows
 
 
-def _finding(one: FindingView, actor: Actor, number: str) -> dict[str, Any]:
-    """A finding in words; papers of other cases are named by their number alone."""
-    del actor
+def _finding(one: FindingView, file: CaseFile) -> dict[str, Any]:
+    """A finding in words. Papers of this case can be opened; others are named by their number."""
+    names = {str(paper.ref): paper.name for paper in file.papers}
     return {
         "view": one,
         "owner": ROLES[one.owner],
         "by": _name(one.closed_by) if one.closed_at else "",
-        "evidence": one.evidence,
-        "number": number,
+        "evidence": [(ref, names.get(ref, "")) for ref in one.evidence],
     }
