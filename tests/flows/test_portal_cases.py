@@ -27,7 +27,7 @@ from jinsuan.registry.actions.people import give_role
 from jinsuan.registry.models import Organisation, Person
 from jinsuan.vouchers.actions.grant import pass_checks
 from jinsuan.vouchers.actions.redeem import start_redemption, submit_redemption
-from jinsuan.vouchers.models import Voucher
+from jinsuan.vouchers.models import Redemption, Voucher
 from tests.flows.voucher_world import AFTER_NOTICE, NOW, Cast, make_cast
 from tests.flows.world import SYSTEM
 
@@ -71,8 +71,16 @@ def state(case: UUID) -> str:
 def move(actor: Actor, case: UUID, name: str, *, made: int | None = None, **more: str) -> Any:
     row = Case.objects.get(id=case)
     given = {"act": "move", "move": name, "reason": "核过原件", **more}
+    given.setdefault("seen", seen(actor, row.number))
     given["made"] = str(row.moves_made if made is None else made)
     return as_(actor).post(f"/案件/{row.number}", given)
+
+
+def seen(actor: Actor, number: str) -> str:
+    """The amount that the form of this person's page carries."""
+    text = as_(actor).get(f"/案件/{number}").content.decode()
+    _, found, rest = text.partition('name="seen" value="')
+    return rest.partition('"')[0] if found else ""
 
 
 def page(actor: Actor, case: UUID) -> str:
@@ -166,7 +174,10 @@ def test_nobody_acts_on_their_own_organisation(cast: Cast) -> None:
     row = Case.objects.get(id=case)
     text = client.get(f"/案件/{row.number}").content.decode()
     assert buttons(text) == [] and "您任职的单位" in text
-    given = {"act": "move", "move": "审定通过", "reason": "好", "made": str(row.moves_made)}
+    made = str(row.moves_made)
+    given = {
+        "act": "move", "move": "审定通过", "reason": "好", "made": made, "seen": "2000.00",
+    }  # fmt: skip
     answer = client.post(f"/案件/{row.number}", given)
     assert answer.status_code == 403 and "您任职的单位" in answer.content.decode()
     assert state(case) == "province"
@@ -182,7 +193,7 @@ def test_whoever_stands_aside_has_no_buttons(cast: Cast) -> None:
         assert said.status_code == 302
     assert Case.objects.get(id=case).recusals.count() == 1
     assert buttons(page(cast.officer, case)) == []
-    assert move(cast.officer, case, "审定通过").status_code == 403
+    assert move(cast.officer, case, "审定通过", seen="2000.00").status_code == 403
     assert state(case) == "province"
 
 
@@ -204,7 +215,7 @@ def test_a_finding_freezes_and_its_owner_alone_closes_it(cast: Cast) -> None:
     assert buttons(page(cast.officer, case)) == []
     told = page(cast.tenant, case)
     assert "法定代表人相同" not in told and "案件冻结" in told
-    assert move(cast.officer, case, "审定通过").status_code == 409
+    assert move(cast.officer, case, "审定通过", seen="2000.00").status_code == 409
     close = {"act": "close", "which": str(made), "verdict": "explained", "reason": "同名不同人"}
     elsewhere = as_(cast.officer).post(f"/案件/{number_of(other)}", close)
     assert elsewhere.status_code == 404  # not a finding of that case
@@ -364,6 +375,27 @@ def test_an_approval_is_taken_back_before_it_is_paid(cast: Cast, turn: Turn) -> 
     assert move(cast.officer, case, "暂停拨付").status_code == 302
     assert state(case) == "approval"
     assert as_(cast.payer).get(f"/案件/{number_of(case)}").status_code == 404
+
+
+def test_nobody_signs_an_amount_that_the_page_did_not_show(cast: Cast, turn: Turn) -> None:
+    case = redeemed(cast, turn)
+    was = seen(cast.officer, number_of(case))
+    assert was == "140.00"
+    register_invoice(
+        "3" * 20,
+        seller=cast.world.provider,
+        buyer=cast.world.tenant,
+        amount=Money.yuan("5"),
+        issued_on=date(2025, 9, 29),
+        contract=Voucher.objects.get(case__isnull=False).contract_id,
+        actor=cast.provider,
+        now=LATER,
+    )
+    answer = move(cast.officer, case, "核定", seen=was)
+    assert answer.status_code == 422 and "141.00" in answer.content.decode()
+    assert state(case) == "approval"
+    assert move(cast.officer, case, "核定").status_code == 302
+    assert Redemption.objects.get(case=case).amount_fen == 14_100
 
 
 def test_the_queue_comes_in_pages(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from fractions import Fraction
 from uuid import UUID
 
 from jinsuan.casework import snapshot
@@ -20,9 +19,9 @@ from jinsuan.policy.decide import Outcome
 from jinsuan.policy.library import law_on
 from jinsuan.policy.pack import Mode
 from jinsuan.vouchers.actions.apply import CONTRACT, PROMISE
-from jinsuan.vouchers.four import LABELS
 from jinsuan.vouchers.judging import FactView, Judgement, judge, view_of
-from jinsuan.vouchers.models import Application, Redemption
+from jinsuan.vouchers.models import Application
+from jinsuan.vouchers.queries_redeem import RedemptionView, redemption_view
 from jinsuan.vouchers.terms import terms_of
 
 OFFICIAL = frozenset({Level.CITY, Level.PROVINCE})
@@ -119,31 +118,6 @@ class NoticeView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NumberView:
-    """One of the numbers of a redemption."""
-
-    label: str
-    amount: Money
-    binding: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RedemptionView:
-    """兑付 by its numbers."""
-
-    payee: str
-    voucher_case: str
-    number: int
-    through: date
-    numbers: tuple[NumberView, ...]
-    rate: Fraction
-    cumulative: Money
-    before: Money
-    amount: Money
-    binding: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedView:
     """What was decided last: by whom, on which law, how much."""
 
@@ -205,13 +179,21 @@ def case_file(viewer: Actor, number: str, *, now: datetime) -> CaseFile:
         judgement=judgement,
         facts=_signed_facts(case) if judgement is None else judgement.views,
         signed=_signed(case),
-        redemption=_redemption(case),
+        redemption=redemption_view(case),
         papers=_papers(case),
         findings=_findings(case, viewer) if viewer.role in SEES_FINDINGS else (),
         notice=_notice(case, viewer, now),
         recused=recused,
         may_recuse=works and case.closed_at is None and viewer.person not in recused,
     )
+
+
+def amount_shown(file: CaseFile) -> str:
+    """The amount that the page shows beside the buttons, plain; whoever signs has seen this one."""
+    if file.redemption is not None:
+        return file.redemption.amount.plain
+    amount = None if file.judgement is None else file.judgement.decision.amount
+    return "" if amount is None else amount.plain
 
 
 def _barred(case: Case, viewer: Actor, now: datetime) -> str:
@@ -369,32 +351,4 @@ def _objection(row: Objection, *, may: bool) -> ObjectionView:
         reason=row.reason,
         closed_by=row.closed_by,
         may_decide=may and row.closed_at is None,
-    )
-
-
-def _redemption(case: Case) -> RedemptionView | None:
-    rows = Redemption.objects.filter(case=case).select_related("payee", "voucher__case")
-    row = rows.first()
-    if row is None:
-        return None
-    named = [
-        *("contract", "metered", "invoiced", "paid"),
-        *(["captured"] if row.captured_fen else []),
-    ]
-    numbers = [(name, Money(getattr(row, f"{name}_fen"))) for name in named]
-    numbers.append(("face", Money(row.voucher.face_fen)))
-    return RedemptionView(
-        payee=row.payee.name,
-        voucher_case="" if row.voucher.case is None else row.voucher.case.number,
-        number=row.number,
-        through=row.through,
-        numbers=tuple(
-            NumberView(label=LABELS[name], amount=amount, binding=name == row.binding)
-            for name, amount in numbers
-        ),
-        rate=row.voucher.rate,
-        cumulative=Money(row.cumulative_fen),
-        before=Money(row.before_fen),
-        amount=Money(row.amount_fen),
-        binding=LABELS.get(row.binding, ""),
     )

@@ -25,11 +25,13 @@ from jinsuan.vouchers.actions.grant import (
     take_back_approval,
 )
 from jinsuan.vouchers.actions.redeem import approve_redemption, stop_redemption
-from jinsuan.vouchers.queries_cases import case_file, move_taken
+from jinsuan.vouchers.queries_cases import amount_shown, case_file, move_taken
 
 HARMLESS = "案件和金额都没有变化。"
 PLAIN = ("推荐", "退回补正", "不予推荐", "不予兑付")
 """Moves without money: casework's own action takes them."""
+SIGNED = ("审定通过", "核定")
+"""Moves that sign an amount: the one the page showed, or none."""
 MOST_WORDS = 2000
 
 
@@ -73,6 +75,11 @@ def _move(request: HttpRequest, case: UUID, number: str, actor: Actor, now: date
     name, reason = request.POST.get("move", ""), _words(request)
     if request.POST.get("made", "") != str(file.moves_made):
         raise BadInput("案件", "在您打开页面之后有了变化", "请看清现在的材料和状态再办。")
+    shown = amount_shown(file)
+    if name in SIGNED and request.POST.get("seen", "") != shown:
+        raise BadInput(
+            "金额", f"在您打开页面之后有了变化，现在是 {shown or '没有'} 元", "请重新看过再签。"
+        )
     if not reason:
         raise BadInput("意见", f"“{name[:20]}”要写明理由", "申报主体和审计会看到，请写清依据。")
     if name == "审定通过":

@@ -27,7 +27,7 @@ from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Ref, Role
 from jinsuan.registry.queries import person_name
 from jinsuan.vouchers.judging import Judgement
-from jinsuan.vouchers.queries_cases import CaseFile, FindingView, case_file
+from jinsuan.vouchers.queries_cases import CaseFile, FindingView, amount_shown, case_file
 from jinsuan.vouchers.queries_queue import MINE, queue, state_labels
 
 DESK = (Role.RECOMMENDER, Role.PROVINCIAL_OFFICER, Role.TREASURY, Role.AUDITOR)
@@ -97,6 +97,7 @@ def case(request: HttpRequest, number: str) -> HttpResponse:
         "official": official,
         "chip": case_chip(file.view.state_code, file.view.state),
         "acts": [(name, name in STRONG) for name in file.buttons],
+        "seen": amount_shown(file),
         "verdict": None if file.judgement is None else _verdict(file.judgement),
         "facts": _facts(file),
         "rate": "" if file.redemption is None else percent(file.redemption.rate),
