@@ -42,7 +42,7 @@ class Site:
         return found
 
 
-def _session(username: str) -> str:
+def session_of(username: str) -> str:
     from django.test import Client
 
     from jinsuan.entrypoints.portal.views.order import DRAFT
@@ -100,19 +100,28 @@ class _Quiet(WSGIRequestHandler):
 
 @contextmanager
 def served(world: Lively) -> Iterator[Site]:
+    """The lively province, served."""
+    places = {name: str(ref) for name, ref in world.jobs.items()}
+    places["capture"] = _capture(places["settled"])
+    sessions = {who: [session_of(who) for _ in range(OPENED[who])] for who in world.people}
+    with running(sessions, places, world.password) as site:
+        yield site
+
+
+@contextmanager
+def running(
+    sessions: dict[str, list[str]], places: dict[str, str], password: str = ""
+) -> Iterator[Site]:
     """Serve on a free port of the loopback while the block runs."""
     from django.core.wsgi import get_wsgi_application
 
-    places = {name: str(ref) for name, ref in world.jobs.items()}
-    places["capture"] = _capture(places["settled"])
-    sessions = {who: [_session(who) for _ in range(OPENED[who])] for who in world.people}
     server = make_server(
         "127.0.0.1", 0, get_wsgi_application(), server_class=_Threading, handler_class=_Quiet
     )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield Site(f"http://127.0.0.1:{server.server_port}", sessions, places, world.password)
+        yield Site(f"http://127.0.0.1:{server.server_port}", sessions, places, password)
     finally:
         server.shutdown()
         server.server_close()

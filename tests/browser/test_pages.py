@@ -65,7 +65,15 @@ SHOWN = {
     "statement-1440",
     *("policy-1440", "calculator-question-1440", "calculator-result-1440"),
     "calculator-result-390",
-    *("sandbox-1440", "desk-1440", "desk-centre-1440", "job-390-elder", "login-1440"),
+    *(
+        "sandbox-1440",
+        "desk-1440",
+        "desk-centre-1440",
+        "case-1440",
+        "payment-1440",
+        "job-390-elder",
+        "login-1440",
+    ),
 }
 """Pictures that stand in docs/reference/pages.md; JINSUAN_SHOTS=1 makes them anew."""
 

@@ -71,7 +71,9 @@ def judge(row: Application, *, now: datetime) -> Judgement:
         terms=terms,
         facts=facts,
         views=tuple(
-            _view(law.pack.facts[name], facts[name]) for name in found.bound.facts if name in facts
+            view_of(law.pack.facts[name], facts[name])
+            for name in found.bound.facts
+            if name in facts
         ),
         dates=dates,
         decision=found,
@@ -125,7 +127,8 @@ def _platform(row: Application, how: Answer, now: datetime) -> Known:
             return Known(beijing_date(now).toordinal(), Attest.MEASURED, contract)
 
 
-def _view(fact: Fact, known: Known) -> FactView:
+def view_of(fact: Fact, known: Known) -> FactView:
+    """A fact in words, with its paper where that is a thing of ours."""
     value = known.value
     paper = None
     if known.evidence.startswith(("attachment_", "contract_", "organisation_")):

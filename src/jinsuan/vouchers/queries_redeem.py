@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from fractions import Fraction
 from uuid import UUID
 
 from django.db.models import Sum
 
+from jinsuan.casework.models import Case
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import BEIJING
 from jinsuan.kernel.ref import Ref
 from jinsuan.ledger import accounts
 from jinsuan.ledger.queries import balances
 from jinsuan.metering.models import Charge, ContractLine, ContractPayment, Invoice, Meter
-from jinsuan.vouchers.four import Four
+from jinsuan.vouchers.four import LABELS, Four
 from jinsuan.vouchers.models import Clawback, Funding, FundingSource, Programme, Redemption, Voucher
 from jinsuan.vouchers.terms import Pays, terms_of
 
@@ -84,4 +87,76 @@ def paid_on(voucher: UUID) -> Money:
     back = Clawback.objects.filter(voucher=voucher, confirmed_at__isnull=False)
     return _sum(paid.aggregate(fen=Sum("amount_fen"))["fen"]) - _sum(
         back.aggregate(fen=Sum("amount_fen"))["fen"]
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberView:
+    """One of the numbers of a redemption."""
+
+    label: str
+    amount: Money
+    binding: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedemptionView:
+    """兑付 by its numbers."""
+
+    payee: str
+    voucher_case: str
+    number: int
+    through: date
+    numbers: tuple[NumberView, ...]
+    rate: Fraction
+    cumulative: Money
+    before: Money
+    amount: Money
+    binding: str
+
+
+STILL_MEASURED = ("draft", "checking", "approval", "returned")
+"""Until it is approved the numbers are worked out anew each time, as the approval will."""
+
+
+def redemption_view(case: Case) -> RedemptionView | None:
+    """兑付 of a case by its numbers; None for a case of another kind. The caller went through the
+    case's door.
+    """
+    rows = Redemption.objects.filter(case=case).select_related(
+        "payee", "voucher__case", "voucher__programme"
+    )
+    row = rows.first()
+    if row is None:
+        return None
+    face, captured = Money(row.voucher.face_fen), row.captured_fen
+    names = ("contract", "metered", "invoiced", "paid")
+    four = Four(
+        **{name: Money(getattr(row, f"{name}_fen")) for name in names},
+        captured=None if captured is None else Money(captured),
+    )
+    cumulative, before, binding = Money(row.cumulative_fen), Money(row.before_fen), row.binding
+    if case.state in STILL_MEASURED:
+        four = four_of(row.voucher, through=row.through)
+        due, binding = four.due(rate=row.voucher.rate, face=face)
+        before = redeemed_before(row.voucher_id, number=row.number)
+        cumulative = max(due, before)
+    amounts = [(name, getattr(four, name)) for name in names]
+    if four.captured is not None:
+        amounts.append(("captured", four.captured))
+    amounts.append(("face", face))
+    return RedemptionView(
+        payee=row.payee.name,
+        voucher_case="" if row.voucher.case is None else row.voucher.case.number,
+        number=row.number,
+        through=row.through,
+        numbers=tuple(
+            NumberView(label=LABELS[name], amount=amount, binding=name == binding)
+            for name, amount in amounts
+        ),
+        rate=row.voucher.rate,
+        cumulative=cumulative,
+        before=before,
+        amount=cumulative - before,
+        binding=LABELS.get(binding, ""),
     )

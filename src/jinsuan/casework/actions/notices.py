@@ -85,7 +85,8 @@ def publish_notice(
 def record_objection(
     case: UUID, *, text: str, received_on: date, actor: Actor, now: datetime
 ) -> Ref:
-    """Note what somebody objects (异议登记). Until it is decided the notice does not end.
+    """Note what somebody objects (异议登记). Until it is decided the notice does not end. The same words
+    of the same day again, while undecided, give the same objection.
 
     Raises:
         NotFound: no such case for this actor.
@@ -106,6 +107,11 @@ def record_objection(
         )
     if not text.strip():
         raise BadInput("异议内容", "没有填写", "请写明异议的内容和依据。")
+    same = notice.objections.filter(
+        text=text.strip(), received_on=received_on, closed_at__isnull=True
+    ).first()
+    if same is not None:
+        return Ref("objection", same.id)  # a second click, not a second objection
     made = Objection.objects.create(
         notice=notice,
         text=text.strip(),

@@ -33,6 +33,8 @@ WATCHING = (
     ("算力资源", "resources"),
     ("政策专区", "policies"),
 )
+CASES = (("总览", "home"), ("办理", "cases"))
+PAYING = (*CASES, ("拨付", "payments"))
 MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
     Role.TENANT: (
         ("总览", "home"),
@@ -50,9 +52,15 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         ("算力资源", "resources"),
         ("政策专区", "policies"),
     ),
-    Role.PROVINCIAL_OFFICER: (*WATCHING, ("政策沙盘", "sandbox"), ("对账单", "statement")),
-    Role.AUDITOR: (*WATCHING, ("政策沙盘", "sandbox"), ("对账单", "statement")),
-    Role.TREASURY: (*PUBLIC, ("对账单", "statement")),
+    Role.RECOMMENDER: (*CASES, *PUBLIC[1:]),
+    Role.PROVINCIAL_OFFICER: (
+        *PAYING,
+        *WATCHING[1:],
+        ("政策沙盘", "sandbox"),
+        ("对账单", "statement"),
+    ),
+    Role.AUDITOR: (*PAYING, *WATCHING[1:], ("政策沙盘", "sandbox"), ("对账单", "statement")),
+    Role.TREASURY: (*PAYING, *PUBLIC[1:], ("对账单", "statement")),
     Role.PLATFORM_OPERATOR: (*WATCHING, ("系统管理", "admin")),
 }
 
@@ -114,6 +122,8 @@ def _item(word: str, name: str, request: HttpRequest) -> MenuItem:
     here, place = request.path, unquote(href)
     order = unquote(reverse("portal:order"))
     inside = here == place or (place != "/" and here.startswith(place.rstrip("/") + "/"))
+    if name == "cases" and here.startswith("/案件/"):
+        inside = True
     if name == "jobs" and here.startswith(order):
         inside = False
     return MenuItem(word, href, current=inside)
