@@ -21,6 +21,7 @@ PAGES: tuple[tuple[str, str | None, str], ...] = (
     ("resources", None, "/算力资源"),
     ("centre", None, "/算力资源/D01"),
     ("definitions", None, "/数据口径"),
+    ("pools", None, "/资金与公示"),
     ("accessibility", None, "/无障碍"),
     ("policies", None, "/政策"),
     ("policy", None, "/政策/shanxi-2024-35"),

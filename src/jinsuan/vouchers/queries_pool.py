@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from django.db.models import F
+
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Ref
 from jinsuan.ledger import accounts
 from jinsuan.ledger.queries import balances
-from jinsuan.vouchers.models import Programme, Voucher
+from jinsuan.vouchers.models import Application, Programme, Voucher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,3 +79,45 @@ def _view(row: Programme) -> PoolView:
         clawed_back=books[back].available,
         vouchers=len(ids),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicNotice:
+    """公示 of one grant: who, how much, by which article, until when. Nobody's personal data."""
+
+    number: str
+    applicant: str
+    provider: str
+    amount: Money
+    document: str
+    article: str
+    first_day: date
+    last_day: date
+
+
+def notices() -> list[PublicNotice]:
+    """Grants in public notice, those that end first first."""
+    rows = (
+        Application.objects.filter(
+            case__state="notice", case__notices__moves_made=F("case__moves_made")
+        )
+        .annotate(first=F("case__notices__from_day"), last=F("case__notices__last_day"))
+        .select_related("case__applicant", "provider", "programme", "decision")
+        .order_by("last", "case__number")
+    )
+    found = []
+    for row in rows:
+        assert row.decision is not None and row.decision.amount_fen is not None
+        found.append(
+            PublicNotice(
+                number=row.case.number,
+                applicant=row.case.applicant.name,
+                provider=row.provider.name,
+                amount=Money(row.decision.amount_fen),
+                document=row.programme.document,
+                article=row.programme.article,
+                first_day=row.first,
+                last_day=row.last,
+            )
+        )
+    return found
