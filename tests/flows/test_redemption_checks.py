@@ -167,5 +167,25 @@ def test_a_tie_that_shows_only_later(year: Year) -> None:
     frozen_until_explained(year, redeem(year, voucher, through=MIDWAY, now=LATE), "related", LATE)
 
 
+def test_one_explained_tie_hides_no_other(year: Year) -> None:
+    tenant = year.desk.tenant.organisation
+    assert tenant is not None
+    for one in (year.provider, tenant):
+        relate(one, "address", "产业园一号楼")
+    applied = year.apply()
+    year.passes(applied)
+    finding = Finding.objects.get(case=applied, code="related")
+    close_finding(finding.id, confirmed=False, reason="同一园区", actor=year.desk.second, now=NOW)
+    voucher = granted(year, applied)
+    used(voucher, yuan="5000", at=ISSUED)
+    for one in (year.provider, tenant):
+        relate(one, "phone", "13800138000")
+
+    case = redeem(year, voucher, through=MIDWAY, now=LATE)
+
+    later = frozen_until_explained(year, case, "related", LATE)
+    assert "联系电话相同" in later.detail
+
+
 def test_a_redemption_runs_every_check(year: Year) -> None:
     assert set(checks.REDEEMING) - set(checks.APPLYING) == {"after_end", "over_contract", "pattern"}

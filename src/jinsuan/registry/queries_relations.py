@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from jinsuan.kernel.period import beijing_date
-from jinsuan.kernel.ref import Role
+from jinsuan.kernel.ref import Ref, Role
 from jinsuan.registry.models import Membership, Organisation, Relation
 from jinsuan.registry.relations import PERSON, SHAREHOLDER, Link, code_key
 
@@ -39,13 +39,13 @@ def surroundings(asked: Iterable[UUID], *, hops: int, now: datetime) -> Surround
     own: dict[bytes, UUID] = {}
     links: list[Link] = []
     fresh = set(wanted)
-    for _ in range(hops + 1):
+    for left in range(hops, -1, -1):
         rows = Organisation.objects.filter(id__in=fresh).values_list("id", "uscc", "name")
         for pk, uscc, name in rows:
             names[pk], own[code_key(uscc)] = name, pk
         found = _links(fresh, now)
         links += found
-        fresh = _neighbours(fresh, found, now) - names.keys()
+        fresh = _neighbours(fresh, found, now) - names.keys() if left else set()
         if len(names) + len(fresh) > MOST_ORGANISATIONS:
             raise OverflowError(f"{len(names) + len(fresh)} organisations within {hops} hops")
     told = {one.organisation for one in links if one.kind != PERSON}
@@ -62,13 +62,14 @@ def _links(organisations: set[UUID], now: datetime) -> list[Link]:
             kind=row.kind,
             key=bytes(row.key),
             share_bps=row.share_bps,
+            row=Ref("relation", row.id),
         )
         for row in rows
     ]
     acting = _acting(now).filter(organisation__in=organisations)
     found += [
-        Link(organisation=one, kind=PERSON, key=person.bytes)
-        for one, person in acting.values_list("organisation_id", "person_id").distinct()
+        Link(organisation=one, kind=PERSON, key=person.bytes, row=Ref("membership", pk))
+        for pk, one, person in acting.values_list("id", "organisation_id", "person_id")
     ]
     return found
 

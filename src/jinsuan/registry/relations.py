@@ -15,6 +15,7 @@ from hashlib import sha256
 from uuid import UUID
 
 from jinsuan.kernel.errors import BadInput
+from jinsuan.kernel.ref import Ref
 from jinsuan.kernel.uscc import UsccInvalid, read_uscc
 from jinsuan.registry.personal import read_bank_account, read_phone
 from jinsuan.registry.sealing import Keyring
@@ -38,21 +39,23 @@ MOST = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One thing that an organisation has, by its digest."""
+    """One thing that an organisation has, by its digest; `row` is where that stands."""
 
     organisation: UUID
     kind: str
     key: bytes
     share_bps: int | None = None
+    row: Ref | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """From one organisation to the next, and by what."""
+    """From one organisation to the next, by everything that connects the two."""
 
     start: UUID
     how: str
     end: UUID
+    rows: tuple[Ref, ...] = ()
 
 
 def code_key(uscc: str) -> bytes:
@@ -162,11 +165,20 @@ def _ways(
         here = queue.popleft()
         if len(ways[here]) >= hops:
             continue
-        for there, how in _next(here, things[here], having, own, codes.get(here)):
+        ties: dict[UUID, list[tuple[str, Link, Link]]] = defaultdict(list)
+        for there, how, link, other in _next(here, things[here], having, own, codes.get(here)):
+            ties[there].append((how, link, other))
+        for there, some in ties.items():
             if there not in ways:
-                ways[there] = (*ways[here], Hop(here, how, there))
+                ways[there] = (*ways[here], _hop(here, there, some))
                 queue.append(there)
     return ways
+
+
+def _hop(here: UUID, there: UUID, ties: Iterable[tuple[str, Link, Link]]) -> Hop:
+    words = dict.fromkeys(how for how, _, _ in ties)
+    rows = {link.row for _, *both in ties for link in both if link.row is not None}
+    return Hop(here, "、".join(words), there, tuple(sorted(rows)))
 
 
 def _next(
@@ -175,16 +187,17 @@ def _next(
     having: Mapping[bytes, list[Link]],
     own: Mapping[bytes, UUID],
     code: bytes | None,
-) -> Iterable[tuple[UUID, str]]:
+) -> Iterable[tuple[UUID, str, Link, Link]]:
+    """Every tie to somebody else: to whom, in words, and the one or two links it rests on."""
     for link in things:
         if link.key in own and own[link.key] != here:
-            yield own[link.key], f"后者是前者的股东{_share(link)}"
+            yield own[link.key], f"后者是前者的股东{_share(link)}", link, link
         for other in having.get(link.key, ()):
             if other.organisation != here:
-                yield other.organisation, _shared(link, other)
+                yield other.organisation, _shared(link, other), link, other
     for other in having.get(code, ()) if code else ():
         if other.organisation != here:
-            yield other.organisation, f"前者是后者的股东{_share(other)}"
+            yield other.organisation, f"前者是后者的股东{_share(other)}", other, other
 
 
 def _shared(link: Link, other: Link) -> str:

@@ -91,7 +91,12 @@ def _accounts(organisations: Iterable[UUID]) -> list[Link]:
     """Two organisations that are paid into one account are connected by it."""
     rows = PayeeAccount.objects.filter(organisation__in=organisations, state__in=_LIVE_ACCOUNTS)
     return [
-        Link(organisation=row.organisation_id, kind="bank_account", key=bytes(row.number_index))
+        Link(
+            organisation=row.organisation_id,
+            kind="bank_account",
+            key=bytes(row.number_index),
+            row=Ref("payeeaccount", row.id),
+        )
         for row in rows
     ]
 

@@ -66,7 +66,8 @@ def related(parties: Parties, at: Related) -> list[Doubt]:
         least_share_bps=at.least_share_bps,
     )
     if path is not None:
-        through = [Ref("organisation", one.end) for one in path]
+        # With every row behind it: a tie that shows later is a doubt that nobody has explained yet.
+        through = [ref for one in path for ref in (Ref("organisation", one.end), *one.rows)]
         return [*found, _related(refs(*both, *through), in_words(path, parties.names), at)]
     if parties.unknown and not found:
         names = "、".join(parties.names.get(one, str(one)) for one in parties.unknown)
