@@ -22,9 +22,10 @@ from jinsuan.ledger.seal import seal_all
 from jinsuan.ledger.signing import Ed25519Checker, Ed25519Signer, new_private_pem
 from jinsuan.trace.bundle import make_bundle
 from jinsuan.trace.errors import BundleInvalid
+from jinsuan.trace.queries import path
 from jinsuan.trace.verify import Unreadable, read, verify
 from jinsuan.vouchers.actions.clawback import confirm_clawback, propose_clawback
-from tests.flows.paid_world import LATE, Paid, make_paid
+from tests.flows.paid_world import LATE, Paid, make_claimed, make_paid
 
 pytestmark = pytest.mark.django_db
 PRIVATE = new_private_pem()
@@ -70,6 +71,17 @@ def test_the_bundle_of_every_transfer_passes(world: Paid) -> None:
         bundle = make_bundle(cast.world.auditor, Ref("transfer", pk), now=LATE)
         bundle["keys"] = {SIGNER.key_id: SIGNER.public_pem.decode()}
         assert wrong(read(json.dumps(bundle).encode())) == [], key
+
+
+def test_a_claim_after_paying_in_full_passes_as_well() -> None:
+    world = make_claimed()
+    bundle = made(world)
+    assert wrong(bundle) == []
+    captures = [t for t in bundle["transfers"] if t["content"]["reason"] == "capture"]
+    assert sum(t["content"]["fen"] for t in captures) == 71_300
+    steps = path(world.cast.world.auditor, world.paid.ref).steps
+    told = dict(next(step.facts for step in steps if step.title == "付的是哪些核销"))
+    assert told["核销"] == "1 笔，合计 ¥713.00"
 
 
 def decision(bundle: Bundle) -> Bundle:
