@@ -9,10 +9,10 @@ from uuid import UUID
 from jinsuan.casework.actions.payments import BankAnswer, confirm_batch, record_answers, send_batch
 from jinsuan.casework.models import PaymentBatch
 from jinsuan.kernel.money import Money
-from jinsuan.kernel.ref import Ref
+from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.queries import TransferView, transfers_with_key_prefix
 from jinsuan.metering.actions.invoices import register_invoice
-from jinsuan.vouchers.actions.grant import pass_checks
+from jinsuan.vouchers.actions.grant import issue_granted, pass_checks
 from jinsuan.vouchers.actions.pay import book_paid_lines, make_redemption_batch
 from jinsuan.vouchers.actions.redeem import approve_redemption, start_redemption, submit_redemption
 from jinsuan.vouchers.models import Voucher
@@ -49,7 +49,20 @@ def make_paid(hours: int = 100) -> Paid:
     """A job of 7.13 yuan an hour: a fifth from the voucher, paid back to the provider."""
     cast = make_cast()
     voucher = cast.grant()
-    job = cast.use(hours, AFTER_NOTICE)
+    return _paid(cast, voucher, cast.use(hours, AFTER_NOTICE), payee=cast.provider)
+
+
+def make_claimed() -> Paid:
+    """The other way of paying: the user pays the job in full and claims a fifth."""
+    cast = make_cast("beijing-2023-ai-voucher")
+    case = cast.apply(yuan="10000")
+    cast.recommend(case)
+    cast.approve(case, chosen=Money.yuan("1500"))
+    voucher = issue_granted(case, actor=SYSTEM, now=AFTER_NOTICE)
+    return _paid(cast, voucher, cast.use(100, AFTER_NOTICE), payee=cast.tenant)
+
+
+def _paid(cast: Cast, voucher: Ref, job: Ref, *, payee: Actor) -> Paid:
     row = Voucher.objects.get(id=voucher.id)
     assert row.contract_id is not None and row.case_id is not None
     register_invoice(
@@ -62,8 +75,8 @@ def make_paid(hours: int = 100) -> Paid:
         actor=cast.provider,
         now=LATE,
     )
-    asked = start_redemption(voucher.id, through=LATE.date(), actor=cast.provider, now=LATE)
-    submit_redemption(asked.id, actor=cast.provider, now=LATE)
+    asked = start_redemption(voucher.id, through=LATE.date(), actor=payee, now=LATE)
+    submit_redemption(asked.id, actor=payee, now=LATE)
     assert pass_checks(asked.id, actor=SYSTEM, now=LATE)
     approve_redemption(asked.id, reason="四数一致", actor=cast.officer, now=LATE)
     batch = make_redemption_batch([asked.id], actor=cast.payer, now=LATE)

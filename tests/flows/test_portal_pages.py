@@ -77,6 +77,7 @@ def every_page(world: Lively) -> list[Page]:
         Page("/中心", WATCHERS),
         Page("/中心/D01", WATCHERS),
         Page(f"/转账/{capture_of(world, 'running')}", sees_job),
+        Page(f"/转账/{capture_of(world, 'running')}/溯源包", {"officer", "auditor"}),
     ]
 
 

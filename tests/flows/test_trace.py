@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from django.test import Client
 
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.models import Transfer
 from jinsuan.ledger.queries import transfers_with_key_prefix
+from jinsuan.registry.models import Person
 from jinsuan.trace.queries import path, transfers_from
 from jinsuan.trace.step import Path
+from jinsuan.trace.verify import read
 from jinsuan.vouchers.actions.clawback import confirm_clawback, propose_clawback
 from tests.flows.paid_world import LATE, make_paid
 
@@ -128,3 +133,27 @@ def test_a_payment_is_closed_to_strangers_and_a_city_follows_its_own_grants() ->
     other = Actor(cast.city.person, cast.world.tenant, Role.RECOMMENDER, "t")
     with pytest.raises(NotFound):
         path(other, grant, now=LATE)
+
+
+def test_the_page_shows_the_longer_path_and_hands_a_bundle_to_overseers() -> None:
+    world = make_paid()
+    pages = {}
+    for username in ("auditor", "officer", "seller"):
+        client = Client()
+        client.force_login(Person.objects.get(username=username))
+        pages[username] = client.get(f"/转账/{world.paid.ref}").content.decode()
+        answer = client.get(f"/转账/{world.paid.ref}/溯源包")
+        assert answer.status_code == (404 if username == "seller" else 200), username
+    assert "银行流水号" in pages["seller"] and "溯源包" not in pages["seller"]
+    assert "下载溯源包" in pages["auditor"] and "重新判定" in pages["auditor"]
+    assert "付的是哪些核销" in pages["officer"]
+    bundle = client_bundle(world.paid.ref)
+    assert bundle["transfer"] == str(world.paid.ref)
+
+
+def client_bundle(ref: Ref) -> dict[str, Any]:
+    client = Client()
+    client.force_login(Person.objects.get(username="auditor"))
+    answer = client.get(f"/转账/{ref}/溯源包")
+    assert answer["Content-Disposition"].startswith("attachment")
+    return read(answer.content)

@@ -13,18 +13,24 @@ from typing import Any
 
 import pytest
 
+from jinsuan.dispatch import actions as dispatch
 from jinsuan.entrypoints import seal_keys
 from jinsuan.entrypoints.cli import trace as command
 from jinsuan.kernel.errors import NotAllowed
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.models import Transfer
+from jinsuan.ledger.queries import transfers_with_key_prefix
 from jinsuan.ledger.seal import seal_all
 from jinsuan.ledger.signing import Ed25519Checker, Ed25519Signer, new_private_pem
+from jinsuan.protocol.states import AttemptState
 from jinsuan.trace.bundle import make_bundle
 from jinsuan.trace.errors import BundleInvalid
+from jinsuan.trace.queries import path
 from jinsuan.trace.verify import Unreadable, read, verify
 from jinsuan.vouchers.actions.clawback import confirm_clawback, propose_clawback
-from tests.flows.paid_world import LATE, Paid, make_paid
+from tests.flows.paid_world import LATE, Paid, make_claimed, make_paid
+from tests.flows.test_job_to_ledger import NOW as START, later, report, speak
+from tests.flows.world import make_world
 
 pytestmark = pytest.mark.django_db
 PRIVATE = new_private_pem()
@@ -70,6 +76,39 @@ def test_the_bundle_of_every_transfer_passes(world: Paid) -> None:
         bundle = make_bundle(cast.world.auditor, Ref("transfer", pk), now=LATE)
         bundle["keys"] = {SIGNER.key_id: SIGNER.public_pem.decode()}
         assert wrong(read(json.dumps(bundle).encode())) == [], key
+
+
+def test_a_claim_after_paying_in_full_passes_as_well() -> None:
+    world = make_claimed()
+    bundle = made(world)
+    assert wrong(bundle) == []
+    captures = [t for t in bundle["transfers"] if t["content"]["reason"] == "capture"]
+    assert sum(t["content"]["fen"] for t in captures) == 71_300
+    steps = path(world.cast.world.auditor, world.paid.ref).steps
+    told = dict(next(step.facts for step in steps if step.title == "付的是哪些核销"))
+    assert told["核销"] == "1 笔，合计 ¥713.00"
+
+
+def test_a_voucher_without_a_case_and_a_bill_in_pieces_pass() -> None:
+    world = make_world(now=START)
+    ref = world.submit(cards=2, key="one", now=START)
+    assert dispatch.place_queued(now=START) == 1
+    (lease,) = speak(world, at=later(1)).leases
+    for revision, seconds in enumerate((100, 333, 900), start=1):
+        running = report(lease.attempt, revision, AttemptState.RUNNING, seconds)
+        speak(world, running, at=later(seconds))
+        dispatch.settle(now=later(seconds + 1))
+    seal_all(signer=SIGNER, now=later(1000))
+    captures = transfers_with_key_prefix(f"capture:{ref}:")
+    assert len(captures) == 6
+    for place, capture in enumerate(captures):
+        bundle = make_bundle(world.auditor, capture.ref, now=later(1000))
+        bundle["keys"] = {SIGNER.key_id: SIGNER.public_pem.decode()}
+        assert len(bundle["attempts"][0]["charges"]) == place // 2 + 1
+        assert wrong(read(json.dumps(bundle).encode())) == [], capture.key
+        assert len(path(world.auditor, capture.ref).steps) == 7
+    bundle["attempts"][0]["charges"][0]["readings"][0]["milli_unit_seconds"] *= 2
+    assert any("第 1 笔费用" in said for said in wrong(bundle))
 
 
 def decision(bundle: Bundle) -> Bundle:

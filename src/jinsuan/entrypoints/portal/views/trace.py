@@ -15,7 +15,7 @@ from jinsuan.entrypoints.portal.acting import actor_of, signed_in
 from jinsuan.entrypoints.portal.show import pieces
 from jinsuan.entrypoints.portal.views.policy import article_address
 from jinsuan.kernel.errors import NotFound
-from jinsuan.kernel.ref import Ref
+from jinsuan.kernel.ref import Ref, Role
 from jinsuan.ledger import accounts, queries as ledger
 from jinsuan.metering.queries import charge_view
 from jinsuan.trace.bundle import MAKES, make_bundle
@@ -54,7 +54,7 @@ def trace(request: HttpRequest, transfer_id: str) -> HttpResponse:
 
 
 @require_safe
-@signed_in()
+@signed_in(Role.AUDITOR, Role.PROVINCIAL_OFFICER)
 def bundle(request: HttpRequest, transfer_id: str) -> HttpResponse:
     """溯源包: a file that `jinsuan trace verify` checks without us; auditors and the province."""
     actor, signer = actor_of(request), seal_keys.signer()
