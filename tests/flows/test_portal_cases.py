@@ -132,7 +132,6 @@ def test_two_people_and_two_clicks(cast: Cast, turn: Turn) -> None:
     stale = move(cast.officer, case, "审定通过", made=made)
     assert stale.status_code == 422 and "有了变化" in stale.content.decode()
     assert state(case) == "province"
-
     assert move(cast.officer, case, "审定通过").status_code == 302
     assert state(case) == "notice"
     text = page(cast.officer, case)
@@ -268,21 +267,25 @@ def test_attachments_leave_with_their_headers_to_those_who_see_the_case(cast: Ca
     assert as_(cast.officer).get(f"/案件/{number_of(case)}/附件/没有").status_code == 404
 
 
+def bill(cast: Cast, number: str, yuan: str) -> None:
+    register_invoice(
+        number,
+        seller=cast.world.provider,
+        buyer=cast.world.tenant,
+        amount=Money.yuan(yuan),
+        issued_on=date(2025, 9, 29),
+        contract=Voucher.objects.get(case__isnull=False).contract_id,
+        actor=cast.provider,
+        now=LATER,
+    )
+
+
 def redeemed(cast: Cast, turn: Turn) -> UUID:
     """A redemption that the platform has checked."""
     voucher = cast.grant()
     cast.use(100, AFTER_NOTICE)
     turn(LATER)
-    register_invoice(
-        "2" * 20,
-        seller=cast.world.provider,
-        buyer=cast.world.tenant,
-        amount=Money.yuan("700"),
-        issued_on=date(2025, 9, 29),
-        contract=Voucher.objects.get(id=voucher.id).contract_id,
-        actor=cast.provider,
-        now=LATER,
-    )
+    bill(cast, "2" * 20, "700")
     case = start_redemption(voucher.id, through=LATER.date(), actor=cast.provider, now=LATER)
     submit_redemption(case.id, actor=cast.provider, now=LATER)
     assert pass_checks(case.id, actor=SYSTEM, now=LATER)
@@ -350,7 +353,6 @@ def test_a_redemption_from_four_numbers_to_paid(cast: Cast, turn: Turn) -> None:
     assert upload(cast.payer, batch, "退回").status_code == 302
     assert "户名不符" in as_(cast.payer).get(where).content.decode()
     assert state(case) == "payable"
-
     line = str(Ref("paymentline", batch.lines.get().id))
     assert as_(cast.payer).post(where, {"act": "retry", "line": line}).status_code == 302
     second = PaymentBatch.objects.exclude(id=batch.id).get()
@@ -381,16 +383,7 @@ def test_nobody_signs_an_amount_that_the_page_did_not_show(cast: Cast, turn: Tur
     case = redeemed(cast, turn)
     was = seen(cast.officer, number_of(case))
     assert was == "140.00"
-    register_invoice(
-        "3" * 20,
-        seller=cast.world.provider,
-        buyer=cast.world.tenant,
-        amount=Money.yuan("5"),
-        issued_on=date(2025, 9, 29),
-        contract=Voucher.objects.get(case__isnull=False).contract_id,
-        actor=cast.provider,
-        now=LATER,
-    )
+    bill(cast, "3" * 20, "5")
     answer = move(cast.officer, case, "核定", seen=was)
     assert answer.status_code == 422 and "141.00" in answer.content.decode()
     assert state(case) == "approval"
