@@ -22,6 +22,7 @@ PAGES: tuple[tuple[str, str | None, str], ...] = (
     ("centre", None, "/算力资源/D01"),
     ("definitions", None, "/数据口径"),
     ("accessibility", None, "/无障碍"),
+    ("notices", None, "/公示公告"),
     ("policies", None, "/政策"),
     ("policy", None, "/政策/shanxi-2024-35"),
     ("calculator", None, "/政策/shanxi-2024-35/计算器"),

@@ -24,6 +24,7 @@ PUBLIC = (
     ("总览", "home"),
     ("政策专区", "policies"),
     ("算力资源", "resources"),
+    ("公示公告", "notices"),
     ("数据口径", "definitions"),
 )
 WATCHING = (

@@ -59,6 +59,22 @@ def vouchers(timestamp: int) -> int:
     return _run(ticks.vouchers)
 
 
+@app.periodic(cron="* * * * *")
+@app.task(name="cases", queueing_lock="cases")
+def cases(timestamp: int) -> int:
+    """Every minute: cases that wait for the platform."""
+    del timestamp
+    return _run(ticks.cases)
+
+
+@app.periodic(cron="23 0 * * *")
+@app.task(name="warn", queueing_lock="warn")
+def warn(timestamp: int) -> int:
+    """Once a day: vouchers that expire soon."""
+    del timestamp
+    return _run(ticks.warn)
+
+
 @app.periodic(cron="* * * * * */10")
 @app.task(name="seal", queueing_lock="seal")
 def seal(timestamp: int) -> int:
@@ -82,4 +98,4 @@ async def reap(timestamp: int) -> int:
     return len(stalled)
 
 
-TIMERS = frozenset({"turn", "watch", "reap", "sweep", "vouchers", "seal"})
+TIMERS = frozenset({"turn", "watch", "reap", "sweep", "vouchers", "cases", "warn", "seal"})

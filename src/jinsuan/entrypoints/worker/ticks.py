@@ -9,17 +9,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from uuid import UUID
 
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 
+from jinsuan.casework.errors import CaseFrozen, NoticeNotOver
 from jinsuan.dispatch import actions as dispatch
 from jinsuan.entrypoints.api import once
 from jinsuan.entrypoints.seal_keys import signer
 from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.ref import Actor
 from jinsuan.ledger.seal import seal_all
-from jinsuan.vouchers.actions import expire_due, sweep_ended
+from jinsuan.vouchers.actions import expire_due, sweep_ended, warn_expiring
+from jinsuan.vouchers.actions.grant import (
+    cases_in_notice,
+    end_with_year,
+    issue_granted,
+    pass_checks,
+)
+from jinsuan.vouchers.errors import ProgrammeClosed
+from jinsuan.vouchers.queries_pool import cases_checking
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +41,7 @@ TURN_LOCK = 0x6A73_7475_726E
 never keeps it."""
 
 VOUCHERS = Actor.system("worker:vouchers")
+CASES = Actor.system("worker:cases")
 
 Clock = Callable[[], datetime]
 
@@ -89,6 +100,33 @@ def vouchers(now: Clock) -> int:
     """End vouchers whose last day is over, and take back what ended ones still have."""
     ended = tried(lambda: expire_due(actor=VOUCHERS, now=now()), "expire")
     return ended + tried(lambda: sweep_ended(actor=VOUCHERS, now=now()).fen, "take_back")
+
+
+def cases(now: Clock) -> int:
+    """Pass on checked cases, and issue what stood through its notice; each by itself, so that one
+    that is refused holds up no other.
+    """
+    done = 0
+    for case in cases_checking():
+        done += tried(lambda case=case: int(pass_checks(case, actor=CASES, now=now())), "checks")
+    for case in cases_in_notice(now=now()):
+        done += tried(lambda case=case: _issue(case, now), "issue")
+    return done
+
+
+def _issue(case: UUID, now: Clock) -> int:
+    try:
+        issue_granted(case, actor=CASES, now=now())
+    except (NoticeNotOver, CaseFrozen):
+        return 0  # an objection or a doubt is open; somebody has to answer it first
+    except ProgrammeClosed:
+        end_with_year(case, actor=CASES, now=now())
+    return 1
+
+
+def warn(now: Clock) -> int:
+    """Tell holders that a voucher will expire soon."""
+    return tried(lambda: warn_expiring(actor=VOUCHERS, now=now()), "warn")
 
 
 def seal(now: Clock) -> int:
