@@ -23,6 +23,7 @@ PAGES: tuple[tuple[str, str | None, str], ...] = (
     ("definitions", None, "/数据口径"),
     ("accessibility", None, "/无障碍"),
     ("notices", None, "/公示公告"),
+    ("apply", "researcher", "/算力券/申领"),
     ("policies", None, "/政策"),
     ("policy", None, "/政策/shanxi-2024-35"),
     ("calculator", None, "/政策/shanxi-2024-35/计算器"),

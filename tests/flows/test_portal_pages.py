@@ -55,6 +55,7 @@ def every_page(world: Lively) -> list[Page]:
         Page("/算力资源/D01", all_, public=True),
         Page("/无障碍", all_, public=True),
         Page("/数据口径", all_, public=True),
+        Page("/算力券/申领", TENANTS),
         Page("/公示公告", all_, public=True),
         Page("/政策", all_, public=True),
         Page("/政策/shanxi-2024-35", all_, public=True),

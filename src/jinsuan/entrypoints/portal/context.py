@@ -41,6 +41,7 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         ("下单用算", "order"),
         ("作业", "jobs"),
         ("账户与算力券", "wallet"),
+        ("算力券申领", "apply"),
         ("政策专区", "policies"),
     ),
     Role.CENTRE_OPERATOR: (

@@ -13,6 +13,7 @@ from jinsuan.entrypoints.portal.preferences import display
 from jinsuan.entrypoints.portal.readonly_admin import site
 from jinsuan.entrypoints.portal.refusals import not_found
 from jinsuan.entrypoints.portal.views import (
+    apply,
     calculator,
     desk,
     home,
@@ -48,6 +49,8 @@ pages: list[URLPattern | URLResolver] = [
     path("政策/<str:pack_id>", policy.policy, name="policy"),
     path("政策/<str:pack_id>/计算器", calculator.calculator, name="calculator"),
     path("政策沙盘", sandbox.sandbox, name="sandbox"),
+    path("算力券/申领", apply.apply, name="apply"),
+    path("算力券/申领/<str:number>", apply.application, name="application"),
     path("公示公告", pool.notices, name="notices"),
     path("转账/<str:transfer_id>", trace.trace, name="trace"),
     path("身份", people.acting, name="acting"),
