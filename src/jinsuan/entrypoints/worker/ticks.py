@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -108,10 +109,14 @@ def cases(now: Clock) -> int:
     """
     done = 0
     for case in cases_checking():
-        done += tried(lambda case=case: int(pass_checks(case, actor=CASES, now=now())), "checks")
+        done += tried(partial(_pass, case, now), "checks")
     for case in cases_in_notice(now=now()):
-        done += tried(lambda case=case: _issue(case, now), "issue")
+        done += tried(partial(_issue, case, now), "issue")
     return done
+
+
+def _pass(case: UUID, now: Clock) -> int:
+    return int(pass_checks(case, actor=CASES, now=now()))
 
 
 def _issue(case: UUID, now: Clock) -> int:
