@@ -56,7 +56,10 @@ def every_page(world: Lively) -> list[Page]:
         Page("/算力资源/D01", all_, public=True),
         Page("/无障碍", all_, public=True),
         Page("/数据口径", all_, public=True),
-        Page("/资金与公示", all_, public=True),
+        Page("/算力券/申领", TENANTS),
+        # Nobody has one in this world; test_portal_apply opens one.
+        Page("/算力券/申领/m09-none", set()),
+        Page("/公示公告", all_, public=True),
         Page("/政策", all_, public=True),
         Page("/政策/shanxi-2024-35", all_, public=True),
         Page("/政策/shanxi-2024-35/计算器", all_, public=True),

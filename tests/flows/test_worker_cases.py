@@ -10,7 +10,7 @@ from jinsuan.casework.models import Case
 from jinsuan.entrypoints.worker import ticks
 from jinsuan.kernel.money import Money
 from jinsuan.vouchers.models import Voucher
-from jinsuan.vouchers.queries_pool import pools
+from jinsuan.vouchers.queries_pool import pool_views as pools
 from tests.flows.voucher_world import AFTER_NOTICE, NOW, make_cast
 from tests.flows.world import SYSTEM
 
@@ -28,14 +28,14 @@ def test_the_worker_lets_pass_and_issues_and_the_public_sums_are_the_books() -> 
     cast.approve(case)
     assert ticks.cases(lambda: NOW + timedelta(days=2)) == 0
     (view,) = pools()
-    assert view.in_notice == Money.yuan("2000") and view.vouchers == 0
+    assert view.in_notice == Money.yuan("2000") and view.issued == Money(0)
     assert ticks.cases(lambda: AFTER_NOTICE) == 1
     assert Voucher.objects.get().face_fen == 200_000
     cast.use(100, AFTER_NOTICE)
     (view,) = pools()
-    assert view.drawn == Money.yuan("142.60") and view.unused == Money.yuan("1857.40")
-    parts = (view.remaining, view.in_notice, view.unused, view.drawn, view.lapsed)
-    assert Money.total(parts) == view.funded == Money.yuan("50000000")
+    assert view.used == Money.yuan("142.60") and view.left == Money.yuan("1857.40")
+    parts = (view.remaining, view.in_notice, view.issued, view.returned_late)
+    assert Money.total(parts) == view.funding == Money.yuan("50000000")
 
 
 def test_a_notice_that_outlives_the_year_is_ended_by_the_worker() -> None:
@@ -47,5 +47,5 @@ def test_a_notice_that_outlives_the_year_is_ended_by_the_worker() -> None:
     assert ticks.cases(lambda: NOW.replace(year=2026, month=1, day=20)) == 1
     assert Case.objects.get(id=case).state == "refused"
     (view,) = pools()
-    assert view.remaining == view.funded
+    assert view.remaining == view.funding
     assert SYSTEM.person is None

@@ -1,123 +1,131 @@
-"""资金池 for everybody: what is left, promised, issued, used and paid of one programme year.
-
-Every figure is read from the book; nothing here is added up from anywhere else.
-"""
+"""A year's pool as the book has it, the notices that run, and cases that wait for the platform."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from uuid import UUID
 
 from django.db.models import F
 
+from jinsuan.casework.models import Case, Notice
 from jinsuan.kernel.money import Money
+from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Ref
 from jinsuan.ledger import accounts
-from jinsuan.ledger.queries import balances
-from jinsuan.vouchers.models import Application, Programme, Voucher
+from jinsuan.ledger.queries import balance, balances
+from jinsuan.vouchers.models import FundingSource, Programme, Voucher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolView:
-    """One programme year. funded = remaining + in_notice + unused + drawn + lapsed.
+    """资金池: where a year's money stands, to the fen.
+
+    `funding = remaining + in_notice + issued + returned_late`, where `issued` is what left the pool
+    for vouchers and has not come back to it; `returned_late` came back after the year ended.
 
     Args:
-        in_notice: reserved for approved applications whose notice is not over.
-        unused: what stands on vouchers, and is neither drawn nor taken back.
-        drawn: what jobs hold or have drawn, and what claims were approved.
-        paid: what the treasury has paid of the drawn.
+        used: drawn by jobs from these vouchers.
+        redeemed: paid out by the treasury.
+        left: still on vouchers, to be used.
     """
 
-    programme: str
+    code: str
     title: str
     document: str
     article: str
-    pays: str
     opens_on: date
     closes_on: date
-    funded: Money
+    funding: Money
     remaining: Money
     in_notice: Money
-    unused: Money
-    drawn: Money
-    lapsed: Money
-    paid: Money
-    clawed_back: Money
-    vouchers: int
+    issued: Money
+    left: Money
+    used: Money
+    redeemed: Money
+    returned_late: Money
 
 
-def pools() -> list[PoolView]:
-    """Every programme year, the latest first. Public: it names nobody."""
-    rows = Programme.objects.order_by("-opens_on", "code")
-    return [_view(row) for row in rows]
-
-
-def _view(row: Programme) -> PoolView:
-    ids = list(Voucher.objects.filter(programme=row).values_list("id", flat=True))
-    pool, lapsed = accounts.pool(row.code), accounts.lapsed(row.code)
-    paid, back = accounts.paid(row.code), accounts.clawback(row.code)
-    books = balances([pool, lapsed, paid, back])
-    on_vouchers = balances([accounts.voucher(Ref("voucher", pk)) for pk in ids])
-    unused = Money.total(one.available for one in on_vouchers.values())
-    stands, funded = books[pool], Money(row.pool_fen)
-    remaining, in_notice = stands.available, stands.pending_out
-    return PoolView(
-        programme=row.code,
-        title=row.title,
-        document=row.document,
-        article=row.article,
-        pays=row.pays,
-        opens_on=row.opens_on,
-        closes_on=row.closes_on,
-        funded=funded,
-        remaining=remaining,
-        in_notice=in_notice,
-        unused=unused,
-        drawn=funded - remaining - in_notice - unused - books[lapsed].available,
-        lapsed=books[lapsed].available,
-        paid=books[paid].available,
-        clawed_back=books[back].available,
-        vouchers=len(ids),
+def pool_view(programme: Programme) -> PoolView:
+    """One year's pool."""
+    code = programme.code
+    pool, lapsed = balance(accounts.pool(code)), balance(accounts.lapsed(code))
+    vouchers = list(programme.vouchers.values_list("id", flat=True))
+    left = balances(accounts.voucher(Ref("voucher", one)) for one in vouchers).values()
+    funding = Money(programme.pool_fen)
+    drawn = FundingSource.objects.filter(voucher__in=vouchers).values_list(
+        "captured_fen", flat=True
     )
+    return PoolView(
+        code=code,
+        title=programme.title,
+        document=programme.document,
+        article=programme.article,
+        opens_on=programme.opens_on,
+        closes_on=programme.closes_on,
+        funding=funding,
+        remaining=pool.available,
+        in_notice=pool.pending_out,
+        issued=funding - pool.posted - lapsed.posted,
+        left=Money.total(one.available for one in left),
+        used=Money(sum(drawn)),
+        redeemed=balance(accounts.paid(code)).available,
+        returned_late=lapsed.posted,
+    )
+
+
+def pool_views() -> tuple[PoolView, ...]:
+    """Every year's pool, the newest first."""
+    return tuple(pool_view(one) for one in Programme.objects.order_by("-opens_on", "code"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublicNotice:
-    """公示 of one grant: who, how much, by which article, until when. Nobody's personal data."""
+class NoticeView:
+    """公示: what everybody may know of a grant; no person is named."""
 
     number: str
     applicant: str
-    provider: str
     amount: Money
-    document: str
-    article: str
-    first_day: date
+    clause: str
+    from_day: date
     last_day: date
 
 
-def notices() -> list[PublicNotice]:
-    """Grants in public notice, those that end first first."""
+def notices_now(*, now: datetime) -> tuple[NoticeView, ...]:
+    """The notices that run, the first to end first."""
     rows = (
-        Application.objects.filter(
-            case__state="notice", case__notices__moves_made=F("case__moves_made")
+        Notice.objects.filter(
+            case__state="notice",
+            case__moves_made=F("moves_made"),
+            case__kind="voucher",
+            last_day__gte=beijing_date(now),
         )
-        .annotate(first=F("case__notices__from_day"), last=F("case__notices__last_day"))
-        .select_related("case__applicant", "provider", "programme", "decision")
-        .order_by("last", "case__number")
+        .select_related("case__applicant", "case__application__programme", "decision")
+        .order_by("last_day", "case__number")
     )
-    found = []
-    for row in rows:
-        assert row.decision is not None and row.decision.amount_fen is not None
-        found.append(
-            PublicNotice(
-                number=row.case.number,
-                applicant=row.case.applicant.name,
-                provider=row.provider.name,
-                amount=Money(row.decision.amount_fen),
-                document=row.programme.document,
-                article=row.programme.article,
-                first_day=row.first,
-                last_day=row.last,
-            )
+    return tuple(
+        NoticeView(
+            number=row.case.number,
+            applicant=row.case.applicant.name,
+            amount=Money(row.decision.amount_fen or 0),
+            clause=f"{row.case.application.programme.document}"
+            f"{row.case.application.programme.article}",
+            from_day=row.from_day,
+            last_day=row.last_day,
         )
-    return found
+        for row in rows
+    )
+
+
+def cases_checking(limit: int = 500) -> list[UUID]:
+    """Cases that wait for the platform's own check, oldest first."""
+    rows = Case.objects.filter(kind__in=("voucher", "redemption"), state="checking")
+    return list(rows.order_by("opened_at", "id").values_list("id", flat=True)[:limit])
+
+
+def expiring(owner: UUID, *, today: date) -> tuple[Voucher, ...]:
+    """Vouchers of an organisation whose holder was told that they will expire."""
+    rows = Voucher.objects.filter(
+        tenant=owner, warned_on__isnull=False, expires_on__gte=today, state=Voucher.State.ISSUED
+    )
+    return tuple(rows.order_by("expires_on", "id"))

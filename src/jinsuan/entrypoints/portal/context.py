@@ -24,7 +24,7 @@ PUBLIC = (
     ("总览", "home"),
     ("政策专区", "policies"),
     ("算力资源", "resources"),
-    ("资金与公示", "pools"),
+    ("公示公告", "notices"),
     ("数据口径", "definitions"),
 )
 WATCHING = (
@@ -43,6 +43,7 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         ("下单用算", "order"),
         ("作业", "jobs"),
         ("账户与算力券", "wallet"),
+        ("算力券申领", "apply"),
         ("政策专区", "policies"),
     ),
     Role.CENTRE_OPERATOR: (

@@ -13,6 +13,7 @@ from jinsuan.entrypoints.portal.preferences import display
 from jinsuan.entrypoints.portal.readonly_admin import site
 from jinsuan.entrypoints.portal.refusals import not_found
 from jinsuan.entrypoints.portal.views import (
+    apply,
     calculator,
     cases,
     desk,
@@ -23,7 +24,7 @@ from jinsuan.entrypoints.portal.views import (
     payments,
     people,
     policy,
-    pools,
+    pool,
     resources,
     sandbox,
     statements,
@@ -55,11 +56,13 @@ pages: list[URLPattern | URLResolver] = [
     path("拨付/<str:number>/银行文件", payments.payment_file, name="payment_file"),
     path("中心", desk.desk, name="desk"),
     path("中心/<str:code>", desk.desk_centre, name="desk_centre"),
-    path("资金与公示", pools.show_pools, name="pools"),
     path("政策", policy.policies, name="policies"),
     path("政策/<str:pack_id>", policy.policy, name="policy"),
     path("政策/<str:pack_id>/计算器", calculator.calculator, name="calculator"),
     path("政策沙盘", sandbox.sandbox, name="sandbox"),
+    path("算力券/申领", apply.apply, name="apply"),
+    path("算力券/申领/<str:number>", apply.application, name="application"),
+    path("公示公告", pool.notices, name="notices"),
     path("转账/<str:transfer_id>", trace.trace, name="trace"),
     path("转账/<str:transfer_id>/溯源包", trace.bundle, name="trace-bundle"),
     path("身份", people.acting, name="acting"),

@@ -76,6 +76,14 @@ def cases(timestamp: int) -> int:
     return _run(ticks.cases)
 
 
+@app.periodic(cron="13 17 * * *")
+@app.task(name="warn", queueing_lock="warn")
+def warn(timestamp: int) -> int:
+    """Every night after one in Beijing: vouchers that will expire soon."""
+    del timestamp
+    return _run(ticks.warn)
+
+
 @app.periodic(cron="* * * * * */10")
 @app.task(name="seal", queueing_lock="seal")
 def seal(timestamp: int) -> int:
@@ -99,4 +107,4 @@ async def reap(timestamp: int) -> int:
     return len(stalled)
 
 
-TIMERS = frozenset({"turn", "watch", "reap", "sweep", "vouchers", "seal", "cases"})
+TIMERS = frozenset({"turn", "watch", "reap", "sweep", "vouchers", "seal", "cases", "warn"})

@@ -22,7 +22,7 @@ from jinsuan.entrypoints.seal_keys import signer
 from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.ref import Actor
 from jinsuan.ledger.seal import seal_all
-from jinsuan.vouchers.actions import book_differences, expire_due, sweep_ended
+from jinsuan.vouchers.actions import book_differences, expire_due, sweep_ended, warn_expiring
 from jinsuan.vouchers.actions.grant import (
     cases_in_check,
     cases_in_notice,
@@ -128,6 +128,11 @@ def _end_notice(case: UUID, now: datetime) -> int:
     except ProgrammeClosed:
         end_with_year(case, actor=CASES, now=now)
     return 1
+
+
+def warn(now: Clock) -> int:
+    """Tell holders of vouchers that will expire soon; each is told once."""
+    return tried(lambda: warn_expiring(actor=VOUCHERS, now=now()), "warn")
 
 
 def reconcile(now: Clock) -> int:

@@ -6,7 +6,14 @@ from jinsuan.vouchers.actions.cash import book_top_up
 from jinsuan.vouchers.actions.differences import book_differences, clear_difference
 from jinsuan.vouchers.actions.escrow import Capture, Want, capture, hold, release, top_up
 from jinsuan.vouchers.actions.issue import issue, open_programme
-from jinsuan.vouchers.actions.life import expire_due, resume, revoke, suspend, sweep_ended
+from jinsuan.vouchers.actions.life import (
+    expire_due,
+    resume,
+    revoke,
+    suspend,
+    sweep_ended,
+    warn_expiring,
+)
 
 __all__ = [
     "Capture",
@@ -25,4 +32,5 @@ __all__ = [
     "suspend",
     "sweep_ended",
     "top_up",
+    "warn_expiring",
 ]

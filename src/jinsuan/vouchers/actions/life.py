@@ -22,6 +22,7 @@ from jinsuan.ledger.queries import balances
 from jinsuan.ledger.reasons import Reason
 from jinsuan.vouchers.errors import VoucherMoveRefused
 from jinsuan.vouchers.models import Voucher
+from jinsuan.vouchers.terms import terms_of
 
 State = Voucher.State
 ENDED = (State.EXPIRED, State.REVOKED)
@@ -123,6 +124,40 @@ def expire_due(*, actor: Actor, now: datetime, limit: int = 500) -> int:
     record(notes, actor=actor, now=now)
     _take_back(rows, actor=actor, now=now)
     return len(rows)
+
+
+@transaction.atomic
+def warn_expiring(*, actor: Actor, now: datetime, limit: int = 500) -> int:
+    """Note once for each granted voucher that it ends within its terms' days (即将过期).
+
+    Returns:
+        How many were noted.
+    """
+    today = beijing_date(now)
+    rows = (
+        Voucher.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
+        .filter(state=State.ISSUED, warned_on=None, expires_on__gte=today)
+        .exclude(programme__rule="")
+        .select_related("programme")
+        .order_by("expires_on", "id")
+    )
+    notes = []
+    for row in rows[:limit]:
+        days = terms_of(row.programme.pack, row.programme.rule).warn_days
+        if (row.expires_on - today).days > days:
+            continue
+        row.warned_on = today
+        row.save(update_fields=["warned_on"])
+        notes.append(
+            Note(
+                action="voucher.expiry_warned",
+                subject=Ref("voucher", row.id),
+                reason=f"有效期至 {row.expires_on}（含），不足 {days} 天",
+                after={"warned_on": today.isoformat()},
+            )
+        )
+    record(notes, actor=actor, now=now)
+    return len(notes)
 
 
 @transaction.atomic
