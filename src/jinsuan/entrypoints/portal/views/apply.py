@@ -116,7 +116,7 @@ def application(request: HttpRequest, number: str) -> HttpResponse:
         "view": view,
         "row": row,
         "year": row.programme,
-        "missing": missing_papers(row, beijing_date(now)),
+        "missing": missing_papers(row, now),
         "judged": judge(row, now=now).decision,
         "papers": row.case.attachments.order_by("id"),
         "purposes": [
