@@ -263,7 +263,6 @@ def test_attachments_leave_with_their_headers_to_those_who_see_the_case(cast: Ca
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert as_(cast.provider).get(where).status_code == 404
     assert as_(cast.officer).get(f"/案件/{number_of(other)}/附件/{ref}").status_code == 404
-    assert as_(cast.officer).get(f"/案件/{number_of(case)}/附件/没有").status_code == 404
 
 
 def bill(cast: Cast, number: str, yuan: str) -> None:
