@@ -14,7 +14,7 @@ from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Ref
 from jinsuan.ledger import accounts
 from jinsuan.ledger.queries import balance, balances
-from jinsuan.vouchers.models import FundingSource, Programme, Voucher
+from jinsuan.vouchers.models import FundingSource, Programme
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +121,3 @@ def cases_checking(limit: int = 500) -> list[UUID]:
     """Cases that wait for the platform's own check, oldest first."""
     rows = Case.objects.filter(kind__in=("voucher", "redemption"), state="checking")
     return list(rows.order_by("opened_at", "id").values_list("id", flat=True)[:limit])
-
-
-def expiring(owner: UUID, *, today: date) -> tuple[Voucher, ...]:
-    """Vouchers of an organisation whose holder was told that they will expire."""
-    rows = Voucher.objects.filter(
-        tenant=owner, warned_on__isnull=False, expires_on__gte=today, state=Voucher.State.ISSUED
-    )
-    return tuple(rows.order_by("expires_on", "id"))

@@ -62,7 +62,7 @@ def run_demo(
         tell.fact(
             "接入", f"{await_centres(client, len(agents), began, processes)} 个中心已报来设备"
         )
-        _tell_story(client, tell, processes)
+        _tell_story(client, url, tell, processes)
         if not once:
             say(f"\n演示在 {url}/ 运行，Ctrl-C 停止。登录名与密码：")
             for username, words in ready.log_ins:
@@ -91,17 +91,17 @@ def _seen(centre: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(text) if text else datetime.min.replace(tzinfo=UTC)
 
 
-def _tell_story(client: Client, tell: Teller, processes: Processes) -> None:
+def _tell_story(client: Client, url: str, tell: Teller, processes: Processes) -> None:
     from jinsuan.entrypoints.demo.money import refuse_late_voucher
 
     if beijing_date(clock.now()) > LAST_DAY:
         tell.step("政策已过有效期：发券应当被有理由地拒绝")
         tell.fact("平台的回答", refuse_late_voucher(now=clock.now()))
         return
-    _tell_vouchers(client, tell, processes)
+    _tell_vouchers(client, url, tell, processes)
 
 
-def _tell_vouchers(client: Client, tell: Teller, processes: Processes) -> None:
+def _tell_vouchers(client: Client, url: str, tell: Teller, processes: Processes) -> None:
     from jinsuan.entrypoints.demo import life
     from jinsuan.entrypoints.demo.money import book_cash
     from jinsuan.entrypoints.demo.setup import token_of
@@ -132,7 +132,42 @@ def _tell_vouchers(client: Client, tell: Teller, processes: Processes) -> None:
         tell.fact(
             f"年度 {programme}", "，".join(f"{name} {amount}" for name, amount in sums.items())
         )
+    tell.step("公示公告：公开的页面与账簿一分不差")
+    _compare_public_page(f"{url}/", tell)
     _follow_the_money(client, job["id"], tell)
+
+
+def _compare_public_page(url: str, tell: Teller) -> None:
+    """Read the page as anybody does, and find every figure of the book on it."""
+    from html.parser import HTMLParser
+    from urllib.parse import quote
+    from urllib.request import urlopen
+
+    from jinsuan.vouchers.queries_pool import pool_views
+
+    class Words(HTMLParser):
+        """Keeps what people read of a page."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.found: list[str] = []
+
+        def handle_data(self, data: str) -> None:
+            self.found.append(data)
+
+    reader = Words()
+    with urlopen(url + quote("公示公告"), timeout=20) as answer:  # noqa: S310 our own server
+        reader.feed(answer.read().decode())
+    page = "".join(reader.found)
+    for pool in pool_views():
+        figures = (pool.funding, pool.remaining, pool.in_notice, pool.issued, pool.redeemed)
+        for amount in figures:
+            shown = str(amount).removeprefix("¥")
+            require(shown in page, "公开页面", f"{pool.title} 的 {amount} 不在页面上")
+        tell.fact(
+            pool.title,
+            f"总额 {pool.funding}，剩余 {pool.remaining}，已兑付 {pool.redeemed}，与页面相同",
+        )
 
 
 def _follow_the_money(client: Client, job_id: str, tell: Teller) -> None:
