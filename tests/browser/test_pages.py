@@ -29,6 +29,7 @@ PAGES: tuple[tuple[str, str | None, str], ...] = (
     ("calculator", None, "/政策/shanxi-2024-35/计算器"),
     ("login", None, "/登录"),
     ("missing", None, "/没有这一页"),
+    ("redemptions", "researcher", "/算力券/兑付"),
     ("acting", "researcher", "/身份"),
     ("resources-city", "researcher", "/算力资源?city=朔州"),
     ("two-step", "researcher", "/两步验证"),

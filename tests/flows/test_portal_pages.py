@@ -59,6 +59,8 @@ def every_page(world: Lively) -> list[Page]:
         Page("/算力券/申领", TENANTS),
         # Nobody has one in this world; test_portal_apply opens one.
         Page("/算力券/申领/m09-none", set()),
+        Page("/算力券/兑付", {*TENANTS, "centre"}),
+        Page("/算力券/兑付/m09r-none", set()),
         Page("/公示公告", all_, public=True),
         Page("/政策", all_, public=True),
         Page("/政策/shanxi-2024-35", all_, public=True),

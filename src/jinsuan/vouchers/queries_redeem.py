@@ -12,7 +12,7 @@ from django.db.models import Sum
 from jinsuan.casework.models import Case
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import BEIJING
-from jinsuan.kernel.ref import Ref
+from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger import accounts
 from jinsuan.ledger.queries import balances
 from jinsuan.metering.models import Charge, ContractLine, ContractPayment, Invoice, Meter
@@ -159,4 +159,36 @@ def redemption_view(case: Case) -> RedemptionView | None:
         before=before,
         amount=cumulative - before,
         binding=LABELS.get(binding, ""),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redeemable:
+    """A voucher that somebody is paid for, for a choice on a page."""
+
+    ref: Ref
+    case: str
+    tenant: str
+    face: Money
+    pays: str
+
+
+def redeemable(viewer: Actor) -> tuple[Redeemable, ...]:
+    """The vouchers for which this organisation is paid in this role, the latest first."""
+    rows = Voucher.objects.filter(case__isnull=False).select_related("case", "tenant", "programme")
+    if viewer.role is Role.CENTRE_OPERATOR:
+        rows = rows.filter(programme__pays=Pays.DEDUCT, provider=viewer.organisation)
+    elif viewer.role is Role.TENANT:
+        rows = rows.filter(programme__pays=Pays.CLAIM, tenant=viewer.organisation)
+    else:
+        return ()
+    return tuple(
+        Redeemable(
+            ref=Ref("voucher", row.id),
+            case="" if row.case is None else row.case.number,
+            tenant=row.tenant.name,
+            face=Money(row.face_fen),
+            pays=Pays(row.programme.pays).label,
+        )
+        for row in rows.order_by("-issued_at", "-id")[:200]
     )

@@ -129,9 +129,16 @@ def approve_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) 
         NotFound, NotAllowed, MoveNotAllowed, CaseFrozen, ConflictOfInterest, SamePerson.
     """
     row = _redemption(case, actor, now)
+    handed_in = row.invoiced_fen
     _measure(row)
     if row.amount_fen <= 0:
         raise RedemptionRefused(f"现在没有可兑付的金额（{numbers(row)}）", "请退回补正。")
+    if row.invoiced_fen > handed_in:
+        # An invoice that came later was never used up by this case, so another could use it too.
+        raise RedemptionRefused(
+            f"提交以后又登记了发票（{Money(handed_in)} → {Money(row.invoiced_fen)}）",
+            "请退回补正，由收款单位连同新发票重新提交。",
+        )
     move_case(case, "核定", reason=reason, actor=actor, now=now)
     row.case.refresh_from_db()
     posting = _posting(row, Reason.REDEEM, now)
