@@ -74,8 +74,20 @@ _USABLE = """
     SELECT v.tenant_id, v.id, v.expires_on, v.provider_id, p.id,
            v.rate_numerator, v.rate_denominator
     FROM vouchers_voucher v JOIN vouchers_programme p ON p.id = v.programme_id
+    LEFT JOIN metering_contract c ON c.id = v.contract_id
     WHERE v.tenant_id = ANY (%(tenants)s::uuid[]) AND v.state = 'issued'
       AND v.valid_from <= %(day)s AND v.expires_on >= %(day)s AND p.pays = 'deduct'
+      -- A voucher pays for what is metered under its own contract: the one signed last of those
+      -- in force (metering.actions.contracts.in_force).
+      AND (c.id IS NULL OR NOT EXISTS (
+          SELECT FROM metering_contract later
+          WHERE later.tenant_id = c.tenant_id AND later.provider_id = c.provider_id
+            AND NOT later.standard AND later.effective_from <= %(day)s
+            AND (later.effective_to IS NULL OR later.effective_to > %(day)s)
+            AND (later.signed_on, later.recorded_at, later.id)
+                > (c.signed_on, c.recorded_at, c.id)
+            AND EXISTS (SELECT FROM metering_contractline line
+                        WHERE line.contract_id = later.id AND line.category = 'compute')))
     ORDER BY v.expires_on, v.id
 """
 
