@@ -40,7 +40,10 @@ def app_role() -> None:
                 plain.execute("CREATE ROLE jinsuan_app")
                 plain.execute(f'GRANT jinsuan_app TO "{url.username}"')
     except psycopg.OperationalError:
-        pytest.skip("no superuser on this server to make a role")
+        missing = "no superuser on this server to make a role"
+        if os.environ.get("CI"):
+            pytest.fail(missing)  # the gate's own servers have one, so there it is a fault
+        pytest.skip(missing)
 
 
 @pytest.fixture
