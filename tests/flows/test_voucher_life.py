@@ -99,3 +99,22 @@ def test_only_an_officer_may_and_only_where_the_state_allows() -> None:
     actions.revoke(voucher.id, reason="x", actor=world.officer, now=NOW)
     with pytest.raises(VoucherMoveRefused):
         actions.suspend(voucher.id, reason="x", actor=world.officer, now=NOW)
+
+
+def test_a_charge_after_the_release_is_owed_by_the_tenant_and_stops_nobody() -> None:
+    world = make_world(now=NOW)
+    job = start(world, "one")
+    attempt = fundings_of(job.id)[0].attempt.id
+    actions.release([attempt], actor=world.officer, now=NOW)
+    late = actions.Capture(
+        attempt=attempt,
+        number=1,
+        charge=Ref("charge", attempt),
+        amount=Money(100),
+        cumulative=Money(100),
+    )
+    actions.capture([late], actor=world.officer, now=NOW)
+    owed = accounts.receivable(Ref("organisation", world.tenant))
+    paid = accounts.payable(Ref("organisation", world.provider), "cash")
+    assert (balance(owed).available, balance(paid).available) == (Money(-100), Money(100))
+    assert check_book().differences == ()

@@ -204,7 +204,8 @@ def capture(captures: Sequence[Capture], *, actor: Actor, now: datetime) -> None
     """Pay providers out of escrow, vouchers' share first (核销).
 
     What the holds do not cover any more becomes a claim on the tenant (欠款), never a loss of the
-    provider's and never a debt of the voucher pool.
+    provider's and never a debt of the voucher pool. After the release nothing is held: all of a late
+    charge is such a claim.
     """
     fundings = _locked({c.attempt for c in captures})
     postings: list[Posting] = []
@@ -220,7 +221,7 @@ def capture(captures: Sequence[Capture], *, actor: Actor, now: datetime) -> None
                 expires_on=s.voucher.expires_on,
             )
             for s in sources
-            if s.voucher is not None
+            if s.voucher is not None and funding.released_at is None
         ]
         parts = split_step(
             before, item.amount, purses, rate=funding.rate, voucher_so_far=Money(so_far)
@@ -251,7 +252,8 @@ def _take(
     """Postings for one charge; the rows' running totals change with them."""
     by_name = {_source_name(s): s for s in sources}
     cash_row = by_name.get(CASH)
-    cash_left = Money(0 if cash_row is None else cash_row.held_fen - cash_row.captured_fen)
+    held = cash_row is not None and funding.released_at is None
+    cash_left = Money(cash_row.held_fen - cash_row.captured_fen if cash_row and held else 0)
     cash = min(parts.cash, cash_left)
     shortfall = parts.cash - cash
     job, provider = Ref("job", funding.job), Ref("organisation", funding.provider_id)
