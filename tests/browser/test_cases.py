@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # models cannot be imported before Django has its settings
 
 pytestmark = pytest.mark.browser
 LATER = datetime(2025, 10, 9, 1, 0, tzinfo=UTC)
-PEOPLE = ("city", "officer", "both", "payer", "checker")
+PEOPLE = ("researcher", "seller", "city", "officer", "both", "payer", "checker")
 
 
 @dataclass(slots=True)
@@ -189,6 +189,8 @@ def test_an_application_is_recommended_approved_used_redeemed_and_paid(
     open_page: Open, bureau: Bureau, tmp_path: Path
 ) -> None:
     where = f"/案件/{bureau.number}"
+    looked_at(open_page("researcher", "/算力券/申领"), "application-form")
+    looked_at(open_page("researcher", f"/算力券/申领/{bureau.number}"), "application")
     city = open_page("city", "/办理")
     looked_at(city, "cases")
     city.get_by_role("link", name=bureau.number).click()
@@ -218,6 +220,7 @@ def test_an_application_is_recommended_approved_used_redeemed_and_paid(
     officer.get_by_role("button", name="筛选").click()
     officer.get_by_role("link", name=number).click()
     looked_at(officer, "case-redemption")
+    looked_at(open_page("seller", f"/算力券/兑付/{number}"), "redemption")
     officer.get_by_label("意见").fill("四个数一致")
     officer.get_by_role("button", name="核定").click()
     officer.get_by_text("已核定，转财政拨付").wait_for()
