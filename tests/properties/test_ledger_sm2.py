@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
     encode_dss_signature,
 )
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given, settings, strategies as st
 
 from jinsuan.ledger import sm2
@@ -73,6 +75,11 @@ def test_a_key_is_what_its_file_says() -> None:
 GOOD = signer_of(private_pem("sm2")).sign(HEAD)
 
 
+def test_words_around_a_key_do_not_matter() -> None:
+    signer = signer_of(b"our key:\n" + private_pem("sm2") + b"\nkeep it safe\n")
+    assert checker_of(b"# theirs\n" + signer.public_pem).key_id == signer.key_id
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 69), st.integers(1, 255))
 def test_no_other_bytes_are_a_good_signature(place: int, change: int) -> None:
@@ -94,6 +101,9 @@ def test_a_signature_spelled_otherwise_is_refused() -> None:
         assert not checker.good(HEAD, spelled)
 
 
+P256 = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+    Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+)
 OTHER = sm2.PrivateKey.from_pem(private_pem("sm2", 1)).public.point
 
 
@@ -107,10 +117,11 @@ OTHER = sm2.PrivateKey.from_pem(private_pem("sm2", 1)).public.point
         private_pem("sm2").replace(b"PRIVATE KEY", b"EC PRIVATE KEY"),
         signer_of(private_pem("sm2")).public_pem,
         private_pem("ed25519").replace(b"PRIVATE", b"PUBLIC"),
+        P256,
         b"",
         b"-----BEGIN PRIVATE KEY-----\n",
     ],
-    ids=["other point", "zero", "order", "cut", "label", "public", "ed25519", "empty", "begin"],
+    ids=["other point", "zero", "order", "cut", "label", "public", "ed25519", "p256", "empty", "begin"],
 )
 def test_what_is_no_private_key_is_refused(pem: bytes) -> None:
     with pytest.raises(ValueError, match="."):

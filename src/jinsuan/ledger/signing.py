@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -134,12 +134,18 @@ def signer_of(pem: bytes) -> Signer:
         ValueError, TypeError: it is neither an Ed25519 nor an SM2 private key, or it has a password.
         Sm2Missing: it is SM2, and the library for that is not installed.
     """
-    return Sm2Signer(pem) if sm2.is_sm2(pem) else Ed25519Signer(pem)
+    try:
+        return Sm2Signer(pem) if sm2.is_sm2(pem) else Ed25519Signer(pem)
+    except UnsupportedAlgorithm as error:
+        raise ValueError("a key of another kind") from error
 
 
 def checker_of(pem: bytes) -> Checker:
     """Who checks with this public key. Raises as `signer_of` does."""
-    return Sm2Checker(pem) if sm2.is_sm2(pem) else Ed25519Checker(pem)
+    try:
+        return Sm2Checker(pem) if sm2.is_sm2(pem) else Ed25519Checker(pem)
+    except UnsupportedAlgorithm as error:
+        raise ValueError("a key of another kind") from error
 
 
 def new_private_pem(algorithm: str = ED25519) -> bytes:

@@ -38,7 +38,7 @@ _PRIVATE = re.compile(
     re.DOTALL,
 )
 _PEM = re.compile(
-    rb"\s*-----BEGIN (?P<what>[A-Z0-9 ]+)-----\s(?P<body>[A-Za-z0-9+/=\s]+)-----END (?P=what)-----\s*"
+    rb"-----BEGIN (?P<what>[A-Z0-9 ]+)-----\s(?P<body>[A-Za-z0-9+/=\s]+)-----END (?P=what)-----"
 )
 _P = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
 _A = _P - 3
@@ -63,7 +63,7 @@ def _library() -> Any:
 
 def is_sm2(pem: bytes) -> bool:
     """Whether a key's file is on the SM2 curve, whatever else is wrong with it."""
-    found = _PEM.fullmatch(pem)
+    found = _PEM.search(pem)
     try:
         return found is not None and _CURVE in b64decode(found["body"])
     except ValueError:
@@ -71,7 +71,7 @@ def is_sm2(pem: bytes) -> bool:
 
 
 def _der(pem: bytes, what: bytes) -> bytes:
-    found = _PEM.fullmatch(pem)
+    found = _PEM.search(pem)
     if found is None or found["what"] != what:
         raise ValueError(f"not a {what.decode().lower()} as PEM")
     return b64decode(found["body"])
