@@ -280,7 +280,11 @@ def forged() -> Lines:
         leaves = [chain.leaf(one["row"], SHA) for one in rows]
         for one, digest in zip(rows, leaves, strict=True):
             one["leaf"] = digest.hex()
-        block |= {"previous": previous.hex(), "root": chain.root(leaves, SHA).hex(), "key": OTHER.key_id}
+        block |= {
+            "previous": previous.hex(),
+            "root": chain.root(leaves, SHA).hex(),
+            "key": OTHER.key_id,
+        }
         previous = chain.head(
             number=block["number"],
             previous=previous,

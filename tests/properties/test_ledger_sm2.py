@@ -121,16 +121,29 @@ OTHER = sm2.PrivateKey.from_pem(private_pem("sm2", 1)).public.point
         b"",
         b"-----BEGIN PRIVATE KEY-----\n",
     ],
-    ids=["other point", "zero", "order", "cut", "label", "public", "ed25519", "p256", "empty", "begin"],
+    ids=[
+        "other point",
+        "zero",
+        "order",
+        "cut",
+        "label",
+        "public",
+        "ed25519",
+        "p256",
+        "empty",
+        "begin",
+    ],
 )
 def test_what_is_no_private_key_is_refused(pem: bytes) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         signer_of(pem)
 
 
-@pytest.mark.parametrize("point", [POINT[:-1], POINT + b"\0", POINT[:-1] + b"\x14", b"\2" + POINT[1:]])
+@pytest.mark.parametrize(
+    "point", [POINT[:-1], POINT + b"\0", POINT[:-1] + b"\x14", b"\2" + POINT[1:]]
+)
 def test_what_is_no_point_is_no_public_key(point: bytes) -> None:
-    with pytest.raises(ValueError, match="point|curve"):
+    with pytest.raises(ValueError, match=r"point|curve"):
         checker_of(sm2._pem(sm2._PUBLIC + point, "PUBLIC KEY"))
 
 

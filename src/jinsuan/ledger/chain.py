@@ -70,9 +70,7 @@ def proof(leaves: Sequence[bytes], index: int, by: Hash) -> tuple[Step, ...]:
     return (*proof(leaves[cut:], index - cut, by), Step(root(leaves[:cut], by), on_left=True))
 
 
-def proofs(
-    leaves: Sequence[bytes], wanted: Iterable[int], by: Hash
-) -> dict[int, tuple[Step, ...]]:
+def proofs(leaves: Sequence[bytes], wanted: Iterable[int], by: Hash) -> dict[int, tuple[Step, ...]]:
     """The proofs of many leaves; every inner node is hashed once."""
     roots: dict[tuple[int, int], bytes] = {}
 

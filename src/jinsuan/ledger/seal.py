@@ -113,7 +113,7 @@ def find_missed() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SEAL_LOCK])
         cursor.execute(_MISSED)
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def _next_block(

@@ -224,6 +224,18 @@ def _head(block: Bundle) -> bytes:
     )
 
 
+def _badly_signed(blocks: list[Bundle], keys: Checkers) -> Iterator[str]:
+    for block in blocks:
+        if bool(block["key"]) != bool(block["signature"]):
+            yield f"区块 {block['number']} 的签名被取走或被添上"
+        elif not block["key"]:
+            continue
+        elif block["key"] not in keys:
+            yield f"区块 {block['number']} 的签名密钥 {block['key']} 不在所给的公钥里"
+        elif not keys[block["key"]].good(_head(block), bytes.fromhex(block["signature"])):
+            yield f"区块 {block['number']} 的签名不对"
+
+
 def _signatures(bundle: Bundle, trusted: Checkers | None) -> Check:
     """Each block is signed, by a trusted key where the reader has one."""
     found: list[str] = []
@@ -237,15 +249,7 @@ def _signatures(bundle: Bundle, trusted: Checkers | None) -> Check:
         blocks = bundle["audit"]["blocks"]
         count = len(blocks)
         unsigned = [block["number"] for block in blocks if not block["key"]]
-        for block in blocks:
-            if bool(block["key"]) != bool(block["signature"]):
-                found.append(f"区块 {block['number']} 的签名被取走或被添上")
-            elif not block["key"]:
-                continue
-            elif block["key"] not in keys:
-                found.append(f"区块 {block['number']} 的签名密钥 {block['key']} 不在所给的公钥里")
-            elif not keys[block["key"]].good(_head(block), bytes.fromhex(block["signature"])):
-                found.append(f"区块 {block['number']} 的签名不对")
+        found.extend(_badly_signed(blocks, keys))
         if unsigned and trusted is not None:
             found.append(f"{len(unsigned)} 个区块没有签名，首个是 {unsigned[0]}")
         elif unsigned:

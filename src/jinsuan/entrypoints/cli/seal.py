@@ -169,9 +169,7 @@ def trusted(files: list[Path]) -> Checkers:
         except Sm2Missing:
             raise SealLibraryMissing(str(file), INSTALL) from None
         except (OSError, ValueError) as error:
-            raise SealKeyInvalid(
-                str(file), "读不到，或不是 Ed25519、SM2 公钥（PEM）"
-            ) from error
+            raise SealKeyInvalid(str(file), "读不到，或不是 Ed25519、SM2 公钥（PEM）") from error
     return {one.key_id: one for one in keys}
 
 
