@@ -27,7 +27,7 @@ DROP FUNCTION ledger_note_waiting();
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ledger', '0006_two_phase'),
+        ('ledger', '0007_post_by_index'),
     ]
 
     operations = [
