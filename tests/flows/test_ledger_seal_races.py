@@ -8,7 +8,7 @@ from threading import Barrier
 from uuid import UUID
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.actions import Note, record
@@ -70,6 +70,13 @@ def test_rows_taken_off_the_waiting_ones_are_found_and_sealed() -> None:
     assert find_missed() == 0
     assert seal_all(signer=None, now=NOW) == 1
     assert seal_status().waiting == 0
+
+    first.save(force_insert=True)  # it has its place already
+    write("job.submit")
+    with pytest.raises(IntegrityError):
+        seal_all(signer=None, now=NOW)
+    assert find_missed() == 0
+    assert seal_all(signer=None, now=NOW) == 1
     assert verify(export_lines()).differences == ()
 
 

@@ -60,6 +60,9 @@ _PLACE = """
     SELECT n.position, n.row_id, %s, n.leaf
     FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[]) AS n(position, row_id, leaf)
 """
+_PLACED_ALREADY = """
+    DELETE FROM ledger_waiting_row w USING ledger_sealed_row s WHERE s.row_id = w.row_id
+"""
 
 
 def seal_all(
@@ -108,10 +111,12 @@ def find_missed() -> int:
     """Let rows wait again that have no place and do not wait; returns how many.
 
     There are none unless somebody wrote rows around the trigger, or took them off the waiting ones.
-    Reads the whole book.
+    What was put there although it has its place, and would stop the sealer, goes. Reads the whole
+    book.
     """
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SEAL_LOCK])
+        cursor.execute(_PLACED_ALREADY)
         cursor.execute(_MISSED)
         return int(cursor.rowcount)
 
