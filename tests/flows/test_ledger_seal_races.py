@@ -61,8 +61,8 @@ def test_rows_taken_off_the_waiting_ones_are_found_and_sealed() -> None:
     write("job.submit", 5)
     assert seal_all(signer=None, now=NOW) == 5
     write("job.submit", 4)
-    first = WaitingRow.objects.order_by("row_id")[0]
-    first.delete()
+    first = WaitingRow.objects.order_by("row_id").values_list("row_id", flat=True)[0]
+    WaitingRow.objects.filter(row_id=first).delete()
     assert seal_all(signer=None, now=NOW) == 3
     assert seal_status().waiting == 1  # counted in the book, not in what waits
 
@@ -71,7 +71,7 @@ def test_rows_taken_off_the_waiting_ones_are_found_and_sealed() -> None:
     assert seal_all(signer=None, now=NOW) == 1
     assert seal_status().waiting == 0
 
-    first.save(force_insert=True)  # it has its place already
+    WaitingRow.objects.create(row_id=first)  # it has its place already
     write("job.submit")
     with pytest.raises(IntegrityError):
         seal_all(signer=None, now=NOW)
