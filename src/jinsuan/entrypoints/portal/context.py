@@ -62,8 +62,16 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         *WATCHING[1:],
         ("政策沙盘", "sandbox"),
         ("对账单", "statement"),
+        ("审计", "audit"),
     ),
-    Role.AUDITOR: (*PAYING, *WATCHING[1:], ("政策沙盘", "sandbox"), ("对账单", "statement")),
+    Role.AUDITOR: (
+        ("总览", "home"),
+        ("审计", "audit"),
+        *PAYING[1:],
+        *WATCHING[1:],
+        ("政策沙盘", "sandbox"),
+        ("对账单", "statement"),
+    ),
     Role.TREASURY: (*PAYING, *PUBLIC[1:], ("对账单", "statement")),
     Role.PLATFORM_OPERATOR: (*WATCHING, ("系统管理", "admin")),
 }

@@ -14,6 +14,9 @@ from jinsuan.entrypoints.portal.readonly_admin import site
 from jinsuan.entrypoints.portal.refusals import not_found
 from jinsuan.entrypoints.portal.views import (
     apply,
+    audit_book,
+    audit_rows,
+    audit_seal,
     calculator,
     cases,
     desk,
@@ -66,6 +69,12 @@ pages: list[URLPattern | URLResolver] = [
     path("算力券/兑付", redeem.redemptions, name="redemptions"),
     path("算力券/兑付/<str:number>", redeem.redemption, name="redemption"),
     path("公示公告", pool.notices, name="notices"),
+    path("审计", audit_book.accounts, name="audit"),
+    path("审计/账户/<str:code>", audit_book.account, name="audit_account"),
+    path("审计/留痕", audit_rows.audit_rows, name="audit_rows"),
+    path("审计/留痕/<int:number>", audit_rows.audit_row, name="audit_row"),
+    path("审计/留痕/<int:number>/证明", audit_rows.audit_proof, name="audit_proof"),
+    path("审计/封存", audit_seal.audit_seal, name="audit_seal"),
     path("转账/<str:transfer_id>", trace.trace, name="trace"),
     path("转账/<str:transfer_id>/溯源包", trace.bundle, name="trace-bundle"),
     path("身份", people.acting, name="acting"),
