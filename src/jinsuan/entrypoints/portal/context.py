@@ -13,6 +13,7 @@ from django.urls import reverse
 from jinsuan.entrypoints.portal.acting import acting_of
 from jinsuan.entrypoints.portal.preferences import Preferences, preferences_of
 from jinsuan.kernel.ref import Role
+from jinsuan.ledger.delivery import unread_count
 
 SHEETS = tuple(
     f"portal/{name}.css"
@@ -97,6 +98,7 @@ class Shell:
     demo: bool
     here: str
     may_order: bool
+    unread: int = 0
     sheets: tuple[str, ...] = SHEETS
 
     @property
@@ -123,6 +125,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
             demo=settings.DEMO,
             # The public is shown the way, too: it leads through the log-in.
             may_order=acting is None or acting.role is Role.TENANT,
+            unread=0 if acting is None else unread_count(acting.actor),
             here=request.get_full_path() if request.method == "GET" else request.path,
         )
     }

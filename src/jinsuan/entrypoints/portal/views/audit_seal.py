@@ -125,7 +125,7 @@ def _file_report(request: HttpRequest, checkers: Checkers | None) -> Any:
         raise AuditFileInvalid(name, str(error)) from error
 
 
-def _read(file: UploadedFile, most: int, what: str) -> bytes:
+def _read(file: UploadedFile[bytes], most: int, what: str) -> bytes:
     if (file.size or 0) > most:
         raise BadInput(
             what,
