@@ -26,12 +26,26 @@ from jinsuan.vouchers.owners import named_for, owners_of
 AUDITORS = (Role.AUDITOR, Role.PROVINCIAL_OFFICER)
 """Who sees the whole book; nobody changes anything here."""
 LISTED = 50
+MOST = 120
+"""Characters of one word in an address."""
 
 
 def tabs(chosen: str) -> list[tuple[str, str, bool]]:
     """The three pages of 审计."""
     pages = (("账簿", "audit"), ("留痕", "audit_rows"), ("封存", "audit_seal"))
     return [(word, reverse(f"portal:{name}"), name == chosen) for word, name in pages]
+
+
+def asked(request: HttpRequest, name: str) -> str:
+    """One word of the address. What cannot be printed finds nothing and breaks nothing."""
+    text = request.GET.get(name, "").strip()[:MOST]
+    return text if text.isprintable() else "?"
+
+
+def before_of(request: HttpRequest) -> int | None:
+    """Where the page before ended."""
+    text = request.GET.get("before", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +65,8 @@ def accounts(request: HttpRequest) -> HttpResponse:
     """账簿: accounts by kind, owner and subject, and that the book balances."""
     kind = request.GET.get("kind", "")
     chosen = Kind(kind) if kind in Kind.__members__.values() else None
-    owner, about = request.GET.get("owner", "").strip()[:60], request.GET.get("about", "").strip()
-    about, after = about[:80], request.GET.get("after", "")[:120]
+    owner, about = asked(request, "owner"), asked(request, "about")
+    after = asked(request, "after")
     wanted = _about(owner, about)
     kept = {"kind": kind if chosen else "", "owner": owner, "about": about}
     kept = {name: value for name, value in kept.items() if value}
@@ -98,8 +112,7 @@ def _about(owner: str, about: str) -> list[str] | None:
 @signed_in(*AUDITORS)
 def account(request: HttpRequest, code: str) -> HttpResponse:
     """One account with its transfers, the newest first."""
-    before = request.GET.get("before", "")
-    number = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+    number = before_of(request)
     with one_snapshot():
         view = book.account_view(code)
         found = ledger.statement(view.code, limit=LISTED + 1, before=number)
@@ -107,13 +120,13 @@ def account(request: HttpRequest, code: str) -> HttpResponse:
     here = reverse("portal:audit_account", args=[code])
     owners = owners_of([view.code])
     names = names_of_organisations(owners.values())
-    older = f"{here}?{urlencode({'before': found[LISTED - 1].number})}"
+    more = {"before": found[LISTED - 1].number} if len(found) > LISTED else {}
     page: dict[str, Any] = {
         "account": view,
         "owner": names.get(owners[view.code], "") if view.code in owners else "",
         "lines": [_line(line, hashes) for line in found[:LISTED]],
         "newest": here if number is not None else "",
-        "older": older if len(found) > LISTED else "",
+        "older": f"{here}?{urlencode(more)}" if more else "",
         "now": clock.now(),
         "crumbs": [("审计", reverse("portal:audit")), (view.kind.label, "")],
     }

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.portal.acting import signed_in
 from jinsuan.entrypoints.portal.auditwords import ACTS, act_words
-from jinsuan.entrypoints.portal.views.audit_book import AUDITORS, tabs
+from jinsuan.entrypoints.portal.views.audit_book import AUDITORS, asked, before_of, tabs
 from jinsuan.entrypoints.portal.words import ROLES
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.period import Period, days
@@ -49,20 +49,19 @@ class Row:
 @signed_in(*AUDITORS)
 def audit_rows(request: HttpRequest) -> HttpResponse:
     """留痕: filtered, newest first."""
-    asked = {name: request.GET.get(name, "").strip()[:80] for name in FIELDS}
-    kept = {name: value for name, value in asked.items() if value}
-    before = request.GET.get("before", "")
-    number = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
-    problem, wanted = _wanted(asked)
+    given = {name: asked(request, name) for name in FIELDS}
+    kept = {name: value for name, value in given.items() if value}
+    number = before_of(request)
+    problem, wanted = _wanted(given)
     found = [] if problem else book.audit_page(**wanted, before=number, limit=LISTED + 1)
     here = reverse("portal:audit_rows")
     more = {**kept, "before": str(found[LISTED - 1].number)} if len(found) > LISTED else {}
     page: dict[str, Any] = {
         "rows": _rows(found[:LISTED]),
         "problem": problem,
-        "asked": asked,
-        "since": asked["from"],
-        "until": asked["to"],
+        "asked": given,
+        "since": given["from"],
+        "until": given["to"],
         "filtered": bool(kept),
         "acts": sorted(ACTS.items()),
         "newest": f"{here}?{urlencode(kept)}" if number is not None else "",
@@ -74,23 +73,23 @@ def audit_rows(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/audit_rows.html", page, status=422 if problem else 200)
 
 
-def _wanted(asked: dict[str, str]) -> tuple[str, dict[str, Any]]:
-    """What to look for; or what is wrong with what was asked."""
+def _wanted(given: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    """What to look for; or what is wrong with what was given."""
     try:
-        person = _person(asked["person"])
+        person = _person(given["person"])
     except NotFound:
         return "没有这个登录名或人员编号。", {}
     try:
-        subject = Ref.read(asked["subject"]) if asked["subject"] else None
+        subject = Ref.read(given["subject"]) if given["subject"] else None
     except ValueError:
         return "对象要写编号，如 case_…、voucher_…、job_…、transfer_…。", {}
     try:
-        period = _period(asked["from"], asked["to"])
+        period = _period(given["from"], given["to"])
     except ValueError:
         return "日期读不懂，或止日在起日之前。", {}
     return "", {
         "person": person,
-        "action": asked["action"],
+        "action": given["action"],
         "subject": subject,
         "period": period,
     }

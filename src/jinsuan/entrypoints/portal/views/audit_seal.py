@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from jinsuan.entrypoints import clock, seal_keys
 from jinsuan.entrypoints.portal.acting import signed_in
-from jinsuan.entrypoints.portal.views.audit_book import AUDITORS, tabs
+from jinsuan.entrypoints.portal.views.audit_book import AUDITORS, before_of, tabs
 from jinsuan.kernel.errors import BadInput, DomainError
 from jinsuan.ledger.audit import seal_status
 from jinsuan.ledger.errors import AuditFileInvalid, SealKeyInvalid
@@ -40,21 +40,20 @@ def audit_seal(request: HttpRequest) -> HttpResponse:
             page |= _checked(request)
         except DomainError as error:
             page["problem"] = error.explain()
-    before = request.GET.get("before", "")
-    number = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
+    number = before_of(request)
     found, here = blocks_page(before=number, limit=LISTED + 1), reverse("portal:audit_seal")
     status = seal_status()
-    older = f"{here}?{urlencode({'before': found[LISTED - 1].number})}"
+    more = {"before": found[LISTED - 1].number} if len(found) > LISTED else {}
     page |= {
         "status": status,
-        "newest_block": found[0] if found else None,
+        "newest_block": next(iter(blocks_page(limit=1)), None),
         "blocks": found[:LISTED],
         "last": status.blocks,
         "first": max(1, status.blocks - LISTED + 1),
         "most_rows": MOST_ROWS,
         "most_mib": MOST_BYTES // (1024 * 1024),
         "newest": here if number is not None else "",
-        "older": older if len(found) > LISTED else "",
+        "older": f"{here}?{urlencode(more)}" if more else "",
         "tabs": tabs("audit_seal"),
         "now": clock.now(),
         "crumbs": [("审计", reverse("portal:audit")), ("封存", "")],
