@@ -10,6 +10,7 @@ from jinsuan.kernel.ref import Ref, Role
 from jinsuan.ledger.audit import AuditView, audit_of
 from jinsuan.vouchers.letters_to import Draft, People
 from jinsuan.vouchers.models import CashOrder, Clawback, Difference, Voucher
+from jinsuan.vouchers.terms import Pays
 
 _VOUCHER = {
     "voucher.issue": ("voucher.issued", "算力券已发放"),
@@ -27,7 +28,8 @@ def _voucher(row: AuditView, people: People) -> Iterator[Draft]:
     if found is None:
         return
     if kind == "voucher.issued":
-        words = f"面额 {Money(found.face_fen)}，可用到 {found.expires_on}（含）。下单时会自动选用。"
+        how = "下单时自动选用" if found.programme.pays == Pays.DEDUCT else "先付费，再申请兑付"
+        words = f"面额 {Money(found.face_fen)}，可用到 {found.expires_on}（含），{how}。"
     elif kind == "voucher.expires_soon":
         words = f"{row.reason}。到期没用完的退回省级额度。"
     else:
