@@ -16,6 +16,7 @@ from jinsuan.entrypoints.worker import ticks
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor, Ref, Role
+from jinsuan.ledger.actions import Note, record
 from jinsuan.ledger.audit import seal_status
 from jinsuan.ledger.delivery import (
     NOTIFY,
@@ -180,6 +181,13 @@ def test_the_bank_sends_a_line_back_and_again(monkeypatch: pytest.MonkeyPatch) -
     assert len(rejected) == 1
     assert "账号不符" in rejected[0].words
     assert kinds(cast.checker).count("payment.rejected") == 1
+    # The bank answers for another line later; the row tells the state of all lines again.
+    after = {"number": "x", "state": "sent", "lines": {"1": "rejected", "2": "accepted"}}
+    record(
+        [Note(action="payment.answer", subject=paid.batch, after=after)], actor=cast.payer, now=LATE
+    )
+    go(LATE)
+    assert kinds(cast.provider).count("redemption.rejected") == 1
     again = retry_payment(line.id, actor=cast.checker, now=LATE)
     confirm_batch(again.id, actor=cast.payer, now=LATE)
     send_batch(again.id, actor=cast.payer, now=LATE)
