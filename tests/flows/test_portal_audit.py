@@ -86,7 +86,12 @@ def test_only_the_auditor_and_the_province_get_in_and_nobody_posts_into_the_book
             assert as_(actor).post(address).status_code == 405
     for address in addresses:
         assert Client().get(address).status_code == 302
-    for missing in ("/审计/账户/pool:none", "/审计/留痕/999999", "/审计/留痕/999999/证明"):
+    for missing in (
+        "/审计/账户/%00",
+        "/审计/账户/pool:none",
+        "/审计/留痕/999999",
+        "/审计/留痕/999999/证明",
+    ):
         assert as_(cast.world.auditor).get(missing).status_code == 404
 
 
@@ -315,6 +320,18 @@ def test_tampering_by_the_tables_owner_shows_on_the_page(paid: Paid, what: str) 
         assert "区块 2" in told
     if what not in ("a head", "a block gone", "a row gone"):  # these leave a gap before block 3
         assert "没有差异" in verified(client, 3, 3)
+
+
+def test_a_row_that_was_made_unreadable_is_shown_as_that(paid: Paid) -> None:
+    client = as_(paid.cast.world.auditor)
+    place = SealedRow.objects.filter(block=2).first()
+    assert place is not None
+    as_owner(f"UPDATE ledger_audit_row SET subject = '改', role = 'x' WHERE id = {place.row_id}")  # noqa: S608
+    assert "读不出" in text(client.get(f"/审计/留痕/{place.row_id}"))
+    for page in ("/审计/留痕", "/审计/留痕?person=city"):
+        assert client.get(page).status_code == 200
+    assert client.get(f"/审计/留痕/{place.row_id}/证明").status_code == 200
+    assert "内容与封存时的摘要不符" in verified(client, 2, 2)
 
 
 def test_an_export_is_checked_by_upload_and_nothing_is_kept(paid: Paid) -> None:

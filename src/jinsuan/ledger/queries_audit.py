@@ -16,7 +16,7 @@ from django.db.models import F, Func, Max, Min, QuerySet, Sum, TextField, Value
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import Period
-from jinsuan.kernel.ref import Ref
+from jinsuan.kernel.ref import Ref, Role
 from jinsuan.ledger.accounts import Kind, parse
 from jinsuan.ledger.audit import AuditView, audit_view
 from jinsuan.ledger.models import Account, AuditRow, Block, SealedRow, Transfer
@@ -70,7 +70,7 @@ def account_view(code: str) -> AccountView:
     Raises:
         NotFound: nobody opened it.
     """
-    row = Account.objects.filter(code=code).first()
+    row = Account.objects.filter(code=code).first() if code.isprintable() else None
     if row is None:
         raise NotFound("账户", code[:60])
     return _account(row)
@@ -196,7 +196,7 @@ def _lines(rows: Iterable[AuditRow]) -> list[AuditLine]:
     return [
         AuditLine(
             number=row.id,
-            row=audit_view(row),
+            row=_readable(row),
             position=places.get(row.id, (None, None))[0],
             block=places.get(row.id, (None, None))[1],
         )
@@ -204,6 +204,20 @@ def _lines(rows: Iterable[AuditRow]) -> list[AuditLine]:
     ]
 
 
+def _readable(row: AuditRow) -> AuditView:
+    """A row as everybody reads it. One that somebody made unreadable is still shown, as that."""
+    try:
+        return audit_view(row)
+    except ValueError:
+        row.reason = f"对象“{row.subject}”或身份“{row.role}”读不出，请核验所在区块。{row.reason}"
+        row.subject = str(UNREADABLE)
+        if row.role not in Role.__members__.values():
+            row.role = Role.SYSTEM.value
+        return audit_view(row)
+
+
+UNREADABLE = Ref("unreadable", UUID(int=0))
+"""Stands for a subject that is no identifier."""
 PROOF = "jinsuan-audit-proof-1"
 
 
@@ -214,7 +228,7 @@ def proof_of(number: int) -> dict[str, Any]:
         NotFound: there is none, or it has no place in the seal yet.
     """
     line = audit_line(number)
-    found = evidence_of([str(line.row.subject)])
+    found = evidence_of(AuditRow.objects.filter(id=number).values_list("subject", flat=True))
     row = next(one for one in found["rows"] if one["row"]["id"] == number)
     if row["block"] is None:
         raise NotFound("封存位置", str(number))
