@@ -326,7 +326,7 @@ def test_a_row_that_was_made_unreadable_is_shown_as_that(paid: Paid) -> None:
     client = as_(paid.cast.world.auditor)
     place = SealedRow.objects.filter(block=2).first()
     assert place is not None
-    as_owner(f"UPDATE ledger_audit_row SET subject = '改', role = 'x' WHERE id = {place.row_id}")  # noqa: S608
+    as_owner(f"UPDATE ledger_audit_row SET subject = '改', role = 'x' WHERE id = {place.row_id}")
     assert "读不出" in text(client.get(f"/审计/留痕/{place.row_id}"))
     for page in ("/审计/留痕", "/审计/留痕?person=city"):
         assert client.get(page).status_code == 200

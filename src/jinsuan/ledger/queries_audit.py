@@ -227,7 +227,7 @@ def proof_of(number: int) -> dict[str, Any]:
     Raises:
         NotFound: there is none, or it has no place in the seal yet.
     """
-    line = audit_line(number)
+    audit_line(number)
     found = evidence_of(AuditRow.objects.filter(id=number).values_list("subject", flat=True))
     row = next(one for one in found["rows"] if one["row"]["id"] == number)
     if row["block"] is None:
