@@ -87,9 +87,9 @@ def _own_key() -> Checkers | None:
     """The platform's own key; an auditor who trusts only the own copy uploads it below."""
     try:
         signer = seal_keys.signer()
-    except SealKeyInvalid:
+        return None if signer is None else _checkers(signer.public_pem)
+    except (SealKeyInvalid, ValueError, TypeError):
         return None
-    return None if signer is None else _checkers(signer.public_pem)
 
 
 def _checkers(pem: bytes) -> Checkers:
