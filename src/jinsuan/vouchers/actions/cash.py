@@ -26,6 +26,11 @@ def top_up_key(account: str, reference: str) -> str:
     return f"topup:{reference}" if account == BANK else f"topup:{account}:{reference}"
 
 
+def repaid_key(reference: str) -> str:
+    """The business key of a repayment (追缴收回) typed in by the bank's reference."""
+    return f"repaid:{reference}"
+
+
 @transaction.atomic
 def book_top_up(
     *, tenant: UUID, amount: Money, bank_reference: str, actor: Actor, now: datetime
