@@ -15,8 +15,8 @@ from jinsuan.ledger.queries import balance, check_book
 from jinsuan.vouchers.actions.cash_orders import (
     cancel_order,
     confirm_order,
-    order_payout,
     order_asked,
+    order_payout,
     reject_order,
 )
 from jinsuan.vouchers.actions.matches import assign_suspense, match_debit

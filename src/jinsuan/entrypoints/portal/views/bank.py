@@ -23,7 +23,7 @@ from jinsuan.entrypoints.portal.money_desk import (
     upload,
     words,
 )
-from jinsuan.kernel.errors import BadInput, DomainError
+from jinsuan.kernel.errors import BadInput, DomainError, NotAllowed
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.registry.queries_people import organisation_called
 from jinsuan.vouchers.actions.bank import Taken, take_bank_file
@@ -53,6 +53,8 @@ def bank(request: HttpRequest) -> HttpResponse:
             taken = _take(request, actor)
             messages.success(request, _taken_words(taken))
             return HttpResponseRedirect(reverse("portal:bank_file", args=[taken.file]))
+        except NotAllowed:
+            raise
         except DomainError as error:
             problem = error.explain()
     before = request.GET.get("before", "")[:60]
@@ -128,6 +130,8 @@ def bank_entry(request: HttpRequest, entry_id: str) -> HttpResponse:
         try:
             messages.success(request, _match(request, actor, file))
             return HttpResponseRedirect(reverse("portal:bank_entry", args=[entry_id]))
+        except NotAllowed:
+            raise
         except DomainError as error:
             problem = error.explain()
     open_ = file.row.outcome_code in ("suspense", "unexplained")

@@ -25,7 +25,7 @@ from jinsuan.entrypoints.portal.money_desk import (
     refuse_here,
     words,
 )
-from jinsuan.kernel.errors import BadInput, DomainError, NotFound
+from jinsuan.kernel.errors import BadInput, DomainError, NotAllowed, NotFound
 from jinsuan.kernel.ref import Actor, Role
 from jinsuan.ledger import accounts
 from jinsuan.ledger.queries import balance
@@ -56,7 +56,7 @@ def clawbacks(request: HttpRequest) -> HttpResponse:
         try:
             return HttpResponseRedirect(_propose(request, actor))
         except DomainError as error:
-            if isinstance(error, NotFound):
+            if isinstance(error, (NotFound, NotAllowed)):
                 raise
             problem = error.explain()
     before = request.GET.get("before", "")[:60]

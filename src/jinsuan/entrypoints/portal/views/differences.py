@@ -19,7 +19,7 @@ from jinsuan.entrypoints.portal.money_desk import (
     read_ref,
     words,
 )
-from jinsuan.kernel.errors import DomainError, NotFound
+from jinsuan.kernel.errors import DomainError, NotAllowed, NotFound
 from jinsuan.kernel.ref import Actor
 from jinsuan.vouchers.actions.differences import CLEARS, clear_difference
 from jinsuan.vouchers.differences import cleared_differences, open_differences
@@ -38,7 +38,7 @@ def differences(request: HttpRequest) -> HttpResponse:
             messages.success(request, _clear(request, actor))
             return HttpResponseRedirect(reverse("portal:differences"))
         except DomainError as error:
-            if isinstance(error, NotFound):
+            if isinstance(error, (NotFound, NotAllowed)):
                 raise
             problem = error.explain()
     found = open_differences(actor)

@@ -27,7 +27,7 @@ from jinsuan.entrypoints.portal.money_desk import (
     refuse_here,
     words,
 )
-from jinsuan.kernel.errors import BadInput, DomainError, NotFound
+from jinsuan.kernel.errors import BadInput, DomainError, NotAllowed, NotFound
 from jinsuan.kernel.ref import Actor, Role
 from jinsuan.vouchers.actions.cash_orders import (
     ask_payout,
@@ -70,7 +70,7 @@ def cash_orders(request: HttpRequest) -> HttpResponse:
         try:
             return HttpResponseRedirect(_ask(request, actor))
         except DomainError as error:
-            if isinstance(error, NotFound):
+            if isinstance(error, (NotFound, NotAllowed)):
                 raise
             problem = error.explain()
     state = request.GET.get("state", "")

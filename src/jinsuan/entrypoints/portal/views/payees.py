@@ -30,7 +30,7 @@ from jinsuan.entrypoints.portal.money_desk import (
     read_ref,
     words,
 )
-from jinsuan.kernel.errors import BadInput, DomainError, NotFound
+from jinsuan.kernel.errors import BadInput, DomainError, NotAllowed, NotFound
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.registry.queries_people import organisation_called
 
@@ -47,7 +47,8 @@ def payees(request: HttpRequest) -> HttpResponse:
             messages.success(request, _act(request, actor))
             return HttpResponseRedirect(here)
         except DomainError as error:
-            if isinstance(error, NotFound) and request.POST.get("act") != "enter":
+            unknown = isinstance(error, NotFound) and request.POST.get("act") != "enter"
+            if unknown or isinstance(error, NotAllowed):
                 raise
             problem = error.explain()
     acting = acting_of(request)
