@@ -64,7 +64,7 @@ def _capture(job: str) -> str:
     return str(next(t.ref for t in captures if "voucher_" in t.debit))
 
 
-OPENED = defaultdict(lambda: 4, researcher=40, operator=8)
+OPENED = defaultdict(lambda: 4, researcher=44, operator=8, officer=8, treasury=8)
 """How often a module opens a page as somebody; each time is a session of its own."""
 DRAFTED = {
     "name": "矿井安全大模型微调 第4轮",

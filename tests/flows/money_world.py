@@ -23,7 +23,7 @@ from jinsuan.registry.models import Organisation, Person
 from jinsuan.vouchers.actions.bank_accounts import open_bank_account
 from jinsuan.vouchers.actions.grant import pass_checks
 from jinsuan.vouchers.actions.redeem import approve_redemption, start_redemption, submit_redemption
-from jinsuan.vouchers.models import Clawback, Voucher
+from jinsuan.vouchers.models import Clawback, Difference, Voucher
 from tests.bank_world import OWN, statement
 from tests.flows.test_voucher_redemptions import pay
 from tests.flows.voucher_world import AFTER_NOTICE, NOW, TODAY, Cast, make_cast
@@ -48,6 +48,11 @@ def turn(monkeypatch: pytest.MonkeyPatch) -> Turn:
 def cast(turn: Turn, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cast:
     monkeypatch.setenv("JINSUAN_DATA_KEY", f"k1:{'A' * 43}=")
     settings.FILES_FOLDER = str(tmp_path / "files")
+    return make_desk()
+
+
+def make_desk() -> Cast:
+    """A treasury of two with one supervised account."""
     made = make_cast()
     open_bank_account(
         "supervised",
@@ -108,6 +113,12 @@ def take(actor: Actor, *rows: dict[str, str], data: bytes | None = None) -> Any:
 @pytest.fixture
 def paid(cast: Cast, turn: Turn) -> Cast:
     """A voucher was redeemed, so something can be clawed back from the provider."""
+    turn(AFTER_NOTICE + timedelta(days=7))
+    return make_paid(cast)
+
+
+def make_paid(cast: Cast) -> Cast:
+    """Grant, use, redeem and pay."""
     voucher = cast.grant()
     cast.use(100, AFTER_NOTICE)
     late = AFTER_NOTICE + timedelta(days=7)
@@ -126,7 +137,6 @@ def paid(cast: Cast, turn: Turn) -> Cast:
     assert pass_checks(case.id, actor=SYSTEM, now=late)
     approve_redemption(case.id, reason="一致", actor=cast.officer, now=late)
     pay(cast, case)
-    turn(late)
     return cast
 
 
@@ -143,3 +153,15 @@ def proposed(cast: Cast, amount: str = "10") -> str:
 @pytest.fixture
 def auditor(cast: Cast) -> Actor:
     return cast.world.auditor
+
+
+def difference(account: str) -> Difference:
+    return Difference.objects.create(
+        kind="book",
+        account=account,
+        place=account,
+        words="账户余额与转账合计不同",
+        expected_fen=100,
+        found_fen=90,
+        found_at=NOW,
+    )

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from jinsuan.casework.models import Case
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger import accounts
 from jinsuan.ledger.queries import check_book
 from jinsuan.registry.models import Organisation
-from jinsuan.vouchers.models import BankEntry, BankFile, CashOrder, Difference, Voucher
+from jinsuan.vouchers.actions.life import suspend
+from jinsuan.vouchers.models import BankEntry, BankFile, CashOrder, Voucher
 from tests.bank_world import statement
 from tests.flows.money_world import (
+    Turn,
     act,
     as_,
     ask,
     auditor,
     cash,
     cast,
+    difference,
     name_of,
     paid,
     proposed,
@@ -25,7 +31,7 @@ from tests.flows.money_world import (
     text,
     turn,
 )
-from tests.flows.voucher_world import NOW, Cast
+from tests.flows.voucher_world import AFTER_NOTICE, Cast
 
 pytestmark = pytest.mark.django_db
 __all__ = ["auditor", "cast", "paid", "turn"]  # fixtures, found by their names here
@@ -172,18 +178,6 @@ def test_a_clawback_without_grounds_or_above_what_was_paid_is_refused(paid: Cast
     assert as_(paid.payer).post("/追缴", {"voucher": voucher, "amount": "1"}).status_code == 403
 
 
-def difference(account: str) -> Difference:
-    return Difference.objects.create(
-        kind="book",
-        account=account,
-        place=account,
-        words="账户余额与转账合计不同",
-        expected_fen=100,
-        found_fen=90,
-        found_at=NOW,
-    )
-
-
 def test_a_difference_stops_payments_until_it_is_cleared_by_name(
     cast: Cast, auditor: Actor
 ) -> None:
@@ -205,3 +199,24 @@ def test_a_difference_stops_payments_until_it_is_cleared_by_name(
     assert "夜里重算，两边一致" in text(as_(cast.officer).get("/差异"))
     assert as_(cast.checker).post("/差异", given).status_code == 404
     assert act(cast.payer, path, "make", account="supervised").status_code == 302
+
+
+def test_the_wallet_says_why_a_voucher_stands_still_and_where_it_came_from(
+    cast: Cast, turn: Turn
+) -> None:
+    voucher = cast.grant()
+    turn(AFTER_NOTICE)
+    case = Case.objects.get(voucher=voucher.id).number
+    page = text(as_(cast.tenant).get("/账户"))
+    assert f"申领 {case}" in page and f"voucher%3A{voucher}" in page and "停用的原因" not in page
+    client = as_(cast.tenant)
+    for found in re.findall(r'<article class="ticket">.*?</article>', page, re.DOTALL):
+        for link in re.findall(r'href="(/[^"#]*)', found):
+            assert client.get(link.replace("&amp;", "&")).status_code == 200, link
+        assert "看来源" in found
+    suspend(voucher.id, reason="合同正在核实", actor=cast.officer, now=AFTER_NOTICE)
+    last = Voucher.objects.get(id=voucher.id).expires_on
+    Voucher.objects.filter(id=voucher.id).update(warned_on=AFTER_NOTICE.date())
+    page = text(as_(cast.tenant).get("/账户"))
+    assert "停用的原因：合同正在核实" in page and f"{last}" in page
+    assert f"{AFTER_NOTICE.date()} 提醒过快到期" in page
