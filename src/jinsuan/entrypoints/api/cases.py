@@ -157,7 +157,9 @@ def amend_one(request: HttpRequest, application_number: str) -> HttpResponse:
 def attach_one(
     request: HttpRequest,
     application_number: str,
-    purpose: str = Query(..., max_length=60, description="contract、promise，或要佐证的事实名"),
+    purpose: str = Query(
+        CONTRACT, max_length=60, description="contract、promise，或要佐证的事实名"
+    ),
     name: str = Query("附件", min_length=1, max_length=120, description="文件名"),
 ) -> HttpResponse:
     """附一个文件：正文是文件的原样字节，至多 8 MiB。佐证会关联到该事实。"""

@@ -11,6 +11,7 @@ from ninja.params.functions import Query
 
 from jinsuan.entrypoints.api import cursors
 from jinsuan.entrypoints.api.auth import caller
+from jinsuan.entrypoints.api.errors import CursorInvalid
 from jinsuan.entrypoints.api.openapi import REFUSED
 from jinsuan.kernel.errors import NotFound
 from jinsuan.vouchers.queries_pool import PoolView, pool_views
@@ -58,7 +59,7 @@ def list_pools(
     if after:
         codes = [one.code for one in found]
         if after not in codes:
-            raise NotFound("算力券年度", after)
+            raise CursorInvalid
         found = found[codes.index(after) + 1 :]
     return cursors.page_of(found[: limit + 1], limit, show=_pool, at=lambda one: one.code)
 
