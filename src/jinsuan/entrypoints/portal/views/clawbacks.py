@@ -42,6 +42,7 @@ from jinsuan.vouchers.queries_clawbacks import (
     claimable,
     clawbacks_page,
 )
+from jinsuan.vouchers.queries_redeem import paid_on
 
 LISTED = 20
 HARMLESS = "追缴和金额都没有变化。"
@@ -116,6 +117,7 @@ def clawback(request: HttpRequest, clawback_id: str) -> HttpResponse:
         "owner": owner,
         "proposed_by": "" if owner else person_words(view.proposed_by),
         "confirmed_by": "" if owner else person_words(view.confirmed_by),
+        "paid": None if owner else paid_on(view.voucher.id),
         "may_answer": officer and open_ and not mine,
         "own": officer and open_ and mine,
         "may_book": actor.role is Role.TREASURY and owes,
