@@ -150,6 +150,8 @@ def test_unknown_money_may_be_what_a_clawback_asked_for(paid: Cast) -> None:
         {"流水号": "S2", "金额": "10.01", "附言": "退回"},
     )
     claim_ref = path.rpartition("/")[2]
+    by_hand = act(paid.payer, path, "book", amount="10", reference="S1")
+    assert by_hand.status_code == 422 and "请认领" in text(by_hand)
     one, two = (
         f"/银行流水/{Ref('bankentry', row.id)}" for row in BankEntry.objects.order_by("line")
     )

@@ -16,7 +16,7 @@ from jinsuan.ledger.actions import Note, Posting, post, record
 from jinsuan.ledger.queries import transfers_with_keys
 from jinsuan.ledger.reasons import Reason
 from jinsuan.registry.models import Organisation
-from jinsuan.vouchers.actions.cash import BANK, repaid_key
+from jinsuan.vouchers.actions.cash import BANK, check_not_in_file, repaid_key
 from jinsuan.vouchers.actions.redeem import payee_of
 from jinsuan.vouchers.errors import ClawbackRefused
 from jinsuan.vouchers.models import Clawback, Voucher
@@ -117,7 +117,7 @@ def book_repayment(
     Raises:
         NotAllowed: not the treasury.
         ClawbackRefused: more than is owed.
-        BadInput: no usable reference.
+        BadInput: no usable reference, or one that the bank's own file told us of already.
     """
     if actor.role is not Role.TREASURY:
         raise NotAllowed("登记追缴收回", "财政")
@@ -125,6 +125,7 @@ def book_repayment(
         raise BadInput("银行流水号", "应为至多 60 位字母和数字", "对照银行回单填写")
     # Sent again it is the same fact under the same key, though by then less is owed.
     if not transfers_with_keys([repaid_key(bank_reference)]):
+        check_not_in_file(bank_reference)
         check_owed(payee, programme, amount)
     owner = Ref("organisation", payee)
     posting = Posting(
