@@ -18,7 +18,7 @@ from django.db import InterfaceError, OperationalError, connection
 from jinsuan.casework.errors import CaseFrozen, NoticeNotOver
 from jinsuan.dispatch import actions as dispatch
 from jinsuan.entrypoints.api import once
-from jinsuan.entrypoints.seal_keys import signer
+from jinsuan.entrypoints.seal_keys import digest, signer
 from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.ref import Actor
 from jinsuan.ledger.seal import seal_all
@@ -154,7 +154,7 @@ def seal(now: Clock) -> int:
 
     def act() -> int:
         key = signer()
-        rows = seal_all(signer=key, now=now())
+        rows = seal_all(signer=key, now=now(), algorithm=digest())
         if rows and key is None:
             log.warning("seal.unsigned", rows=rows)
         return rows
