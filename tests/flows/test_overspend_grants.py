@@ -180,6 +180,7 @@ NORMAL_CAP, HIGH_CAP = Money.yuan("1000000"), Money.yuan("2000000")
 CASES = 8
 
 
+@pytest.mark.slow
 def test_approvals_at_once_never_grant_more_than_the_applicants_cap(clients: Crowd) -> None:
     chance, cast = Random(SEED), make_cast(cash="0")
     for number in range(RUNS):
