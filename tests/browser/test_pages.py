@@ -58,6 +58,16 @@ PAGES: tuple[tuple[str, str | None, str], ...] = (
         "officer",
         "/政策沙盘?rows=2000&p.m09_rate=25%25&p.m09_pool=80,000,000.00&p.m14_rate=2%25",
     ),
+    ("audit", "auditor", "/审计"),
+    ("audit-part", "auditor", "/审计?kind=hold"),
+    ("audit-none", "auditor", "/审计?owner=没有这家"),
+    ("audit-account", "auditor", "/审计/账户/pool:2025:m09"),
+    ("audit-rows", "auditor", "/审计/留痕"),
+    ("audit-rows-wrong", "auditor", "/审计/留痕?from=昨天"),
+    ("audit-row", "auditor", "/审计/留痕/{audit}"),
+    ("audit-seal", "auditor", "/审计/封存"),
+    ("notifications", "researcher", "/通知"),
+    ("notifications-empty", "auditor", "/通知?unread=1"),
     ("sandbox-wrong", "auditor", "/政策沙盘?rows=0&p.m09_rate=两成"),
 )
 TWICE = ("home", "job", "order", "wallet")
@@ -68,6 +78,7 @@ SHOWN = {
     "statement-1440",
     *("policy-1440", "calculator-question-1440", "calculator-result-1440"),
     "calculator-result-390",
+    *("audit-1440", "audit-seal-1440", "notifications-1440"),
     *(
         "sandbox-1440",
         "desk-1440",

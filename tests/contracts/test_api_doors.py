@@ -40,6 +40,7 @@ SCOPE_OF = {
     "/account": "account:read",
     "/vouchers": "account:read",
     "/statements": "account:read",
+    "/notifications": "account:read",
     "/trace": "trace:read",
     "/policy": "policy:read",
 }

@@ -13,6 +13,7 @@ from django.urls import reverse
 from jinsuan.entrypoints.portal.acting import acting_of
 from jinsuan.entrypoints.portal.preferences import Preferences, preferences_of
 from jinsuan.kernel.ref import Role
+from jinsuan.ledger.delivery import unread_count
 
 SHEETS = tuple(
     f"portal/{name}.css"
@@ -62,8 +63,16 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         *WATCHING[1:],
         ("政策沙盘", "sandbox"),
         ("对账单", "statement"),
+        ("审计", "audit"),
     ),
-    Role.AUDITOR: (*PAYING, *WATCHING[1:], ("政策沙盘", "sandbox"), ("对账单", "statement")),
+    Role.AUDITOR: (
+        ("总览", "home"),
+        ("审计", "audit"),
+        *PAYING[1:],
+        *WATCHING[1:],
+        ("政策沙盘", "sandbox"),
+        ("对账单", "statement"),
+    ),
     Role.TREASURY: (*PAYING, *PUBLIC[1:], ("对账单", "statement")),
     Role.PLATFORM_OPERATOR: (*WATCHING, ("系统管理", "admin")),
 }
@@ -89,6 +98,7 @@ class Shell:
     demo: bool
     here: str
     may_order: bool
+    unread: int = 0
     sheets: tuple[str, ...] = SHEETS
 
     @property
@@ -115,6 +125,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
             demo=settings.DEMO,
             # The public is shown the way, too: it leads through the log-in.
             may_order=acting is None or acting.role is Role.TENANT,
+            unread=0 if acting is None else unread_count(acting.actor),
             here=request.get_full_path() if request.method == "GET" else request.path,
         )
     }
