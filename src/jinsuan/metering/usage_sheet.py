@@ -103,10 +103,10 @@ class UsageSheet:
         return hashed.digest(), "utf-8-sig" if first == "utf-8" else first
 
     def rows(self) -> Iterator[SheetRow]:
-        """The lines that can be read. Look at `problems` when it has ended.
+        """The lines that can be read; call `check` when they have ended.
 
         Raises:
-            UsageFileRefused: the file as a whole cannot be read.
+            UsageFileRefused: the header is not understood.
         """
         text = io.TextIOWrapper(self._file, self._encoding, newline="")
         line = 0
@@ -148,7 +148,6 @@ class UsageSheet:
             )
         finally:
             text.detach()
-        self.check()
 
     def _header(self, cells: list[str]) -> list[int]:
         names = [cell.strip() for cell in cells]
