@@ -16,8 +16,9 @@ from django.db import transaction
 from django.db.models import Q
 
 from jinsuan.dispatch.models import Attempt
+from jinsuan.kernel.errors import NotAllowed
 from jinsuan.kernel.money import Money
-from jinsuan.kernel.ref import Actor, Ref
+from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.metering.actions import Step
 from jinsuan.metering.actions.usage_files import (
     STRETCH,
@@ -35,6 +36,7 @@ from jinsuan.vouchers.actions import Capture, capture, top_up_all
 from jinsuan.vouchers.queries import shortfall_of
 
 MANY = 5000
+MAY_TAKE = frozenset({Role.CENTRE_OPERATOR, Role.PLATFORM_OPERATOR, Role.SYSTEM})
 
 
 @transaction.atomic
@@ -47,9 +49,12 @@ def take_usage_file(
 
     Raises:
         NotFound: there is no such centre, or it is not the actor's.
+        NotAllowed: the actor may look at the centre, but speaks neither for it nor the platform.
         UsageFileRefused: with every row that cannot be read or names no job of this centre.
     """
     row = access_centre(actor, centre)
+    if actor.role not in MAY_TAKE:
+        raise NotAllowed("登记读数文件", "平台运营，或算力企业经办人")
 
     def find(sheet: UsageSheet) -> dict[Ref, Named]:
         return _find(sheet, row.id, centre)

@@ -14,6 +14,7 @@ from jinsuan.entrypoints.cli import (
     job,
     key,
     policy,
+    readings,
     reconcile,
     registry,
     seal,
@@ -41,6 +42,7 @@ book.app.command("reconcile")(reconcile.reconcile)
 book.app.command("clear")(reconcile.clear)
 app.add_typer(book.app, name="book")
 app.add_typer(bank.app, name="bank")
+app.add_typer(readings.app, name="readings")
 app.add_typer(seal.audit, name="audit")
 app.add_typer(agent.app, name="agent")
 app.add_typer(key.app, name="key")
