@@ -198,8 +198,7 @@ def run_once(options: argparse.Namespace) -> dict[str, Any]:
             written = csv.writer(out)
             written.writerow(("作业", "资源", "累计毫单位秒", "时间"))
             written.writerows(
-                (*row, at.isoformat())
-                for *row, at in readings(jobs, options.each, every, now)
+                (*row, at.isoformat()) for *row, at in readings(jobs, options.each, every, now)
             )
         received = now + every * moments + timedelta(hours=1)
         before = Transfer.objects.count()

@@ -70,17 +70,15 @@ def paid(world: World) -> dict[str, Any]:
             )
         ),
         "meters": sorted(Meter.objects.values_list("attempt", "charged_fen", "due")),
-        "captured": sorted(
-            FundingSource.objects.values_list("funding", "captured_fen"), key=str
-        ),
+        "captured": sorted(FundingSource.objects.values_list("funding", "captured_fen"), key=str),
         "fundings": sorted(Funding.objects.values_list("attempt", "captured_fen", "shortfall_fen")),
-        "payable": [
-            balance(accounts.payable(provider, s)).available for s in ("voucher", "cash")
-        ],
+        "payable": [balance(accounts.payable(provider, s)).available for s in ("voucher", "cash")],
     }
 
 
-def both_ways(rows: list[Row], world: World, jobs: list[Ref]) -> tuple[dict[str, Any], dict[str, Any]]:
+def both_ways(
+    rows: list[Row], world: World, jobs: list[Ref]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     from django.db import transaction
 
     with transaction.atomic():
@@ -107,7 +105,9 @@ def test_a_file_is_charged_and_captured_as_live_readings_are() -> None:
     assert file.charged_fen == sum(Charge.objects.values_list("amount_fen", flat=True))
     # 51 hours at 3.63 yuan; the voucher of 20 yuan pays what it can of 30 %.
     assert file.charged_fen == 3 * 51 * 363
-    assert balance(accounts.payable(Ref("organisation", world.provider), "voucher")).available == Money(2000)
+    assert balance(
+        accounts.payable(Ref("organisation", world.provider), "voucher")
+    ).available == Money(2000)
 
 
 def test_where_it_is_cut_into_transactions_changes_nothing() -> None:
@@ -122,7 +122,9 @@ def test_where_it_is_cut_into_transactions_changes_nothing() -> None:
                 (
                     paid(world),
                     list(Charge.objects.order_by("id").values()),
-                    sorted(ChargeLine.objects.values_list("charge", "reading", "millifen_per_hour")),
+                    sorted(
+                        ChargeLine.objects.values_list("charge", "reading", "millifen_per_hour")
+                    ),
                 )
             )
             transaction.set_rollback(True)

@@ -35,15 +35,18 @@ RECEIVED = NOW + timedelta(days=3)
 PREFIX = "0" * 12 + "70008" + "0" * 7
 
 prices = st.one_of(st.integers(0, 3), st.integers(0, 400_000), st.integers(10**9, 10**12))
-seconds = st.one_of(st.integers(0, 3 * 86_400), st.integers(-40, 40), st.integers(259_100, 260_000))
+# Mostly what a meter would say (so that much is believed and charged), and some of everything else.
+seconds = st.one_of(
+    st.integers(1, 71).map(lambda hours: hours * 3600),
+    st.integers(1, 3 * 86_400),
+    st.integers(-40, 40),
+    st.integers(259_100, 260_000),
+)
+shares = st.sampled_from([1000, 1000, 1000, 1000, 999, 950, 1001])  # per mille of what it holds
+odd_bits = st.sampled_from([0, 0, 0, 0, -1, 1, -331_777, 331_777])
 rows_of = st.lists(
-    st.tuples(
-        st.sampled_from([*RESOURCES, "card:H100"]),
-        seconds,  # since the start
-        st.one_of(st.integers(0, 1100), st.sampled_from([999, 1000, 1001])),  # per mille of use
-        st.integers(-3, 3) | st.integers(-(10**6), 10**6),
-    ),
-    max_size=25,
+    st.tuples(st.sampled_from([*RESOURCES, *RESOURCES, "card:H100"]), seconds, shares, odd_bits),
+    max_size=30,
 )
 
 
@@ -77,7 +80,11 @@ def test_sql_says_what_python_says(
     costs = dict(zip(RESOURCES, price, strict=True))
     over = None if ended is None else NOW + timedelta(seconds=ended)
     told = [
-        (resource, max(0, holds.get(resource, 1) * s * share // 1000 + odd), NOW + timedelta(seconds=s))
+        (
+            resource,
+            max(0, holds.get(resource, 1) * s * share // 1000 + odd),
+            NOW + timedelta(seconds=s),
+        )
         for resource, s, share, odd in rows
     ]
     with transaction.atomic():
@@ -128,7 +135,13 @@ def _file(
 
 def _rate(file: UUID) -> None:
     far = datetime(2200, 1, 1, tzinfo=UTC)
-    where = {"file": file, "subject": 0, "at": NOW - timedelta(days=9), "to_subject": 0, "to_at": far}
+    where = {
+        "file": file,
+        "subject": 0,
+        "at": NOW - timedelta(days=9),
+        "to_subject": 0,
+        "to_at": far,
+    }
     rate(where, prefix=PREFIX, received_at=RECEIVED, now=RECEIVED)
 
 

@@ -20,7 +20,9 @@ SHAPE = {"card:T4": 1000, "cpu_core": 2000, "memory_gib": 1000}
 Row = tuple[str, str, int, datetime]
 
 
-def start_jobs(*, jobs: int = 3, cash: str = "100000", voucher: str = "20") -> tuple[World, list[Ref]]:
+def start_jobs(
+    *, jobs: int = 3, cash: str = "100000", voucher: str = "20"
+) -> tuple[World, list[Ref]]:
     """Jobs of at most 72 hours, placed; each holds a day at first."""
     world = make_world(now=NOW, cash=cash, voucher=voucher)
     refs = [world.submit(key=f"job-{n}", now=NOW, max_duration="72h") for n in range(jobs)]
@@ -37,7 +39,9 @@ def attempt_of(job: Ref) -> Ref:
     return Ref("attempt", Attempt.objects.get(job=job.id).id)
 
 
-def honest(jobs: Sequence[Ref], *, moments: int = 17, every: timedelta = timedelta(hours=3)) -> list[Row]:
+def honest(
+    jobs: Sequence[Ref], *, moments: int = 17, every: timedelta = timedelta(hours=3)
+) -> list[Row]:
     """All three resources of each job at so many moments, by time, as a meter would write them."""
     return [
         (str(job), resource, milli * int(every.total_seconds()) * n + turn, NOW + every * n)

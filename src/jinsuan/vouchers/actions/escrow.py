@@ -207,9 +207,7 @@ def top_up_all(
     return refused
 
 
-def _more(
-    funding: Funding, sources: Sequence[FundingSource], more: Money, wallet: Wallet
-) -> Split:
+def _more(funding: Funding, sources: Sequence[FundingSource], more: Money, wallet: Wallet) -> Split:
     """How the next part of a hold would be paid: by the vouchers that it stands on already."""
     held = {_source_name(s): s for s in sources}
     so_far = Money.total(Money(s.held_fen) for name, s in held.items() if name != CASH)
