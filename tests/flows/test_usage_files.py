@@ -136,7 +136,7 @@ def test_live_and_file_readings_of_one_job_make_one_account() -> None:
     rows = honest(jobs)
     live, rest = rows[:12], rows[12:]
     meter_live(live[:9])
-    for job, resource, value, at in live[9:]:  # recorded, not charged yet
+    for _, resource, value, at in live[9:]:  # recorded, not charged yet
         record([Reading(attempt=attempt_of(jobs[0]).id, resource=resource,
                         milli_unit_seconds=value, occurred_at=at)], now=at)  # fmt: skip
     take_all(world, rows, actor=operator(world))

@@ -250,7 +250,6 @@ class UsageFile(models.Model):
 class UsageFileSubject(models.Model):
     """文件所说的作业: the attempt behind one name in a file, and when it ended as the file came."""
 
-    pk = models.CompositePrimaryKey("file", "number")
     file = models.ForeignKey(UsageFile, on_delete=models.PROTECT, related_name="+", db_index=False)
     number = models.IntegerField()  # in the order in which the file first names them
     attempt = models.UUIDField()
@@ -258,7 +257,8 @@ class UsageFileSubject(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(name="usage_file_attempt_once", fields=["file", "attempt"])
+            models.UniqueConstraint(name="usage_file_subject_once", fields=["file", "number"]),
+            models.UniqueConstraint(name="usage_file_attempt_once", fields=["file", "attempt"]),
         ]
 
     def __str__(self) -> str:
@@ -268,13 +268,20 @@ class UsageFileSubject(models.Model):
 class UsageFileRow(models.Model):
     """待处理的行: one line of a file that is being worked on; all are deleted when it is done."""
 
-    pk = models.CompositePrimaryKey("file", "subject", "occurred_at", "line")
     file = models.ForeignKey(UsageFile, on_delete=models.PROTECT, related_name="+", db_index=False)
     subject = models.IntegerField()
     occurred_at = models.DateTimeField()
     line = models.IntegerField()
     resource = models.CharField(max_length=80)
     milli_unit_seconds = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            # In the order in which the rows are worked off.
+            models.UniqueConstraint(
+                name="usage_file_row_once", fields=["file", "subject", "occurred_at", "line"]
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.file_id}:{self.line}"

@@ -140,11 +140,9 @@ def words_for(model: type[models.Model]) -> str:
 
 
 def _register(made: ReadOnlySite) -> None:
-    """Show the tables of our own rooms, but for those that Django's pages cannot address."""
+    """Show the tables of our own rooms."""
     for model in apps.get_models():
-        key = model._meta.pk  # noqa: SLF001
-        single = not isinstance(key, models.CompositePrimaryKey)
-        if model.__module__.startswith("jinsuan.") and single:
+        if model.__module__.startswith("jinsuan."):
             columns = _shown(model)[:LISTED]
             made.register(model, ReadOnlyModel, list_display=columns, ordering=("-pk",))
 
