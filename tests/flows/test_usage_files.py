@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from jinsuan.dispatch import actions as dispatch
 from jinsuan.dispatch.models import Attempt
-from jinsuan.kernel.errors import NotFound
+from jinsuan.entrypoints import clock
+from jinsuan.entrypoints.cli import app
+from jinsuan.kernel.errors import NotAllowed, NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import month
 from jinsuan.kernel.ref import Actor, Ref
@@ -258,7 +262,6 @@ def test_another_centres_people_and_jobs_are_refused() -> None:
 def test_where_the_tenants_money_ends_the_rest_is_owed_not_lost() -> None:
     # 100 yuan and no voucher: a day of 87.12 is held; the second day cannot be.
     world, jobs = start_jobs(jobs=1, cash="300", voucher="0")
-    from jinsuan.dispatch.actions.usage_files import take_usage_file
     from jinsuan.ledger.actions import Posting, post
     from jinsuan.ledger.reasons import Reason
 
@@ -276,7 +279,6 @@ def test_where_the_tenants_money_ends_the_rest_is_owed_not_lost() -> None:
     owed = accounts.receivable(Ref("organisation", world.tenant))
     assert balance(owed).posted == Money(-27 * 363)
     assert check_book().differences == ()
-    assert take_usage_file is dispatch.take_usage_file
 
 
 def test_statements_show_what_came_by_file() -> None:
@@ -290,3 +292,40 @@ def test_statements_show_what_came_by_file() -> None:
         assert found.totals.charge == charged
         used = {u.resource: u.milli_unit_seconds for u in found.used}
         assert used["cpu_core"] == 3 * 2000 * 3600 * 51 + 3
+
+
+def test_the_commands_import_resume_and_tell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, jobs = start_jobs()
+    operator(world)
+    monkeypatch.setattr(clock, "now", lambda: RECEIVED)
+    path = tmp_path / "读数.csv"
+    path.write_bytes(sheet(honest(jobs), encoding="gb18030").getvalue())
+
+    def run(*arguments: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["readings", *arguments, "--as", "operator"])
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.output
+
+    # As if cut off after the first rows.
+    with path.open("rb") as file:
+        taken = dispatch.take_usage_file(
+            file, name=path.name, centre=world.centre, actor=Actor.system("test"), now=RECEIVED
+        )
+    assert dispatch.book_next(taken.file.id, now=RECEIVED, size=10)
+    assert run("status")[0] == 1
+    code, said = run("resume")
+    assert code == 0 and "已处理 153/153 行" in said
+    assert run("status")[0] == 0
+    code, said = run("import", str(path), "--centre", world.centre)
+    assert code == 0 and "以前登记过" in said
+    assert UsageFile.objects.get().charged_fen == 3 * 51 * 363
+
+
+def test_an_auditor_may_look_but_not_hand_in() -> None:
+    world, jobs = start_jobs(jobs=1)
+    with pytest.raises(NotAllowed):
+        dispatch.take_usage_file(
+            sheet(honest(jobs)), name="x", centre=world.centre, actor=world.auditor, now=RECEIVED
+        )
