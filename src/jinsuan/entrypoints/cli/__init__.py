@@ -15,6 +15,7 @@ from jinsuan.entrypoints.cli import (
     key,
     money,
     policy,
+    readings,
     reconcile,
     registry,
     seal,
@@ -42,6 +43,7 @@ book.app.command("reconcile")(reconcile.reconcile)
 book.app.command("clear")(reconcile.clear)
 app.add_typer(book.app, name="book")
 app.add_typer(bank.app, name="bank")
+app.add_typer(readings.app, name="readings")
 app.add_typer(money.payees, name="payee")
 app.add_typer(money.refunds, name="refund")
 app.add_typer(money.payouts, name="payout")
