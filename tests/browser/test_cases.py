@@ -156,7 +156,9 @@ def _use_and_claim(bureau: Bureau) -> str:
         actor=cast.provider,
         now=LATER,
     )
-    case = start_redemption(voucher.id, through=LATER.date(), actor=cast.provider, now=LATER)
+    case = start_redemption(
+        voucher.id, through=LATER.date() - timedelta(days=1), actor=cast.provider, now=LATER
+    )
     submit_redemption(case.id, actor=cast.provider, now=LATER)
     assert pass_checks(case.id, actor=SYSTEM, now=LATER)
     bureau.day = LATER

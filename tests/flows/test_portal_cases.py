@@ -284,7 +284,9 @@ def redeemed(cast: Cast, turn: Turn) -> UUID:
     cast.use(100, AFTER_NOTICE)
     turn(LATER)
     bill(cast, "2" * 20, "700")
-    case = start_redemption(voucher.id, through=LATER.date(), actor=cast.provider, now=LATER)
+    case = start_redemption(
+        voucher.id, through=LATER.date() - timedelta(days=1), actor=cast.provider, now=LATER
+    )
     submit_redemption(case.id, actor=cast.provider, now=LATER)
     assert pass_checks(case.id, actor=SYSTEM, now=LATER)
     return case.id

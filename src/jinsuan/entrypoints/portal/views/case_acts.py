@@ -19,6 +19,7 @@ from jinsuan.entrypoints.portal.refusals import Way, refuse
 from jinsuan.kernel.errors import BadInput, DomainError, NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor, Ref
+from jinsuan.vouchers.actions.checks import check_case
 from jinsuan.vouchers.actions.grant import (
     approve_application,
     refuse_application,
@@ -33,6 +34,7 @@ PLAIN = ("推荐", "退回补正", "不予推荐", "不予兑付")
 SIGNED = ("审定通过", "核定")
 """Moves that sign an amount: the one the page showed, or none."""
 MOST_WORDS = 2000
+CHECKING = Actor.system("portal:checks")
 
 
 def act(request: HttpRequest, actor: Actor, number: str) -> HttpResponse:
@@ -82,6 +84,9 @@ def _move(request: HttpRequest, case: UUID, number: str, actor: Actor, now: date
         )
     if not reason:
         raise BadInput("意见", f"“{name[:20]}”要写明理由", "申报主体和审计会看到，请写清依据。")
+    if name in SIGNED and name in file.buttons and not file.barred:
+        # In a transaction of its own: what it finds stays, though the approval is refused for it.
+        check_case(case, actor=CHECKING, now=now)
     if name == "审定通过":
         chosen = _chosen(request) if file.chooses else None
         approve_application(case, reason=reason, chosen=chosen, actor=actor, now=now)
@@ -121,7 +126,14 @@ def _close(request: HttpRequest, case: UUID, number: str, actor: Actor, now: dat
     known = {one.ref for one in case_file(actor, number, now=now).findings}
     ref = _ref(request, "finding", known)
     confirmed = verdict == "confirmed"
-    close_finding(ref.id, confirmed=confirmed, reason=_words(request), actor=actor, now=now)
+    close_finding(
+        ref.id,
+        confirmed=confirmed,
+        reason=_words(request),
+        proof=_words(request, "proof"),
+        actor=actor,
+        now=now,
+    )
     return "疑点已有结论。"
 
 
