@@ -13,7 +13,7 @@ from jinsuan.casework.actions.evidence import close_finding
 from jinsuan.casework.errors import CaseFrozen
 from jinsuan.casework.models import Finding
 from jinsuan.kernel.errors import BadInput, NotAllowed
-from jinsuan.kernel.ref import Role
+from jinsuan.kernel.ref import Ref, Role
 from jinsuan.ledger.models import AuditRow
 from jinsuan.registry.actions.centres import register_centre
 from jinsuan.registry.models import Relation
@@ -225,8 +225,8 @@ def test_a_dated_setting_makes_a_check_warn_only(year: Year) -> None:
 
     finding = Finding.objects.get(case=case)
     assert (finding.code, finding.blocking) == ("related_unchecked", False)
-    row = AuditRow.objects.get(action="case.check", subject_id=case)
-    assert "related" in str(row.after)
+    row = AuditRow.objects.get(action="case.check", subject=str(Ref("case", case)))
+    assert "related" in str(row.detail)
 
 
 def test_after_the_setting_it_freezes_again(year: Year) -> None:
