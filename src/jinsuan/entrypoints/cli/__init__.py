@@ -11,6 +11,7 @@ from jinsuan.entrypoints.cli import (
     agent,
     bank,
     book,
+    check,
     job,
     key,
     policy,
@@ -41,6 +42,7 @@ book.app.command("reconcile")(reconcile.reconcile)
 book.app.command("clear")(reconcile.clear)
 app.add_typer(book.app, name="book")
 app.add_typer(bank.app, name="bank")
+app.add_typer(check.app, name="check")
 app.add_typer(seal.audit, name="audit")
 app.add_typer(agent.app, name="agent")
 app.add_typer(key.app, name="key")
