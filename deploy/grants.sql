@@ -15,6 +15,9 @@ GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO jinsuan_app;
 REVOKE UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER
     ON ledger_transfer, ledger_audit_row, ledger_block, ledger_sealed_row FROM jinsuan_app;
 
+-- The sealer deletes what it has sealed; nothing else changes there.
+REVOKE UPDATE, TRUNCATE, REFERENCES, TRIGGER ON ledger_waiting_row FROM jinsuan_app;
+
 -- An account's totals move with its transfers (ledger_post runs with the caller's rights); its
 -- code, kind and overdraft never change.
 REVOKE UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON ledger_account FROM jinsuan_app;

@@ -17,7 +17,14 @@ from jinsuan.entrypoints.cli import seal as commands
 from jinsuan.entrypoints.worker import ticks
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.actions import Note, record
-from jinsuan.ledger.errors import AuditFileInvalid, SealKeyExists, SealKeyInvalid
+from jinsuan.ledger.errors import (
+    AuditFileInvalid,
+    SealDigestInvalid,
+    SealKeyExists,
+    SealKeyInvalid,
+    SealLibraryMissing,
+)
+from jinsuan.ledger.models import Block, WaitingRow
 from jinsuan.ledger.queries import seal_status
 
 NOW = datetime(2025, 3, 1, 8, tzinfo=UTC)
@@ -28,6 +35,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A platform of its own, without a key."""
     monkeypatch.setenv("JINSUAN_HOME", str(tmp_path / "home"))
     monkeypatch.delenv(seal_keys.VARIABLE, raising=False)
+    monkeypatch.delenv(seal_keys.DIGEST, raising=False)
     return tmp_path
 
 
@@ -78,6 +86,80 @@ def test_from_a_new_key_to_the_auditor_s_verdict(
     file.write_bytes(b"\xff\xfe")
     assert "UTF-8" in auditor("verify", file).stderr
     assert auditor("verify", home / "none.jsonl").returncode == 2
+
+
+@pytest.mark.django_db
+def test_national_algorithms_from_the_key_to_the_auditor_s_verdict(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write()
+    assert ticks.seal(lambda: NOW) == 2  # as the platform began: SHA-256, no key
+    monkeypatch.setenv(seal_keys.DIGEST, "SM3")
+    commands.key(commands.KeyAlgorithm.SM2)
+    public = home / "public.pem"
+    public.write_text(capsys.readouterr().out)
+    write()
+    assert ticks.seal(lambda: NOW) == 2
+    write()
+    commands.seal()
+    told = [tuple(one) for one in Block.objects.order_by("number").values_list("algorithm", "rows")]
+    assert told == [("sha256", 2), ("sm3", 2), ("sm3", 2)]
+    file = home / "audit.jsonl"
+    commands.export(file)
+
+    good = auditor("verify", file, "--public-key", public)
+    assert (good.returncode, good.stderr) == (0, ""), good.stdout
+    assert "签名相符 2 个区块" in good.stdout
+    text = file.read_text("utf-8")
+    file.write_text(text.replace("理由", "借口", 6).replace("借口", "理由", 5), "utf-8")
+    bad = auditor("verify", file, "--public-key", public)
+    assert bad.returncode == 1 and "区块 3 第 6 条" in bad.stdout
+    public.write_text("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")
+    none = auditor("verify", file, "--public-key", public)
+    assert none.returncode == 2 and "不是 Ed25519、SM2 公钥" in none.stderr
+
+
+@pytest.mark.django_db
+def test_an_unknown_digest_seals_nothing_rather_than_by_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(seal_keys.DIGEST, "md5")
+    write()
+    with pytest.raises(SealDigestInvalid, match=r"md5.*sha256、sm3"):
+        commands.seal()
+    assert ticks.seal(lambda: NOW) == 0
+    assert (seal_status().rows, seal_status().waiting) == (0, 2)
+
+
+@pytest.mark.django_db
+def test_an_sm2_key_without_its_package_seals_nothing_and_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    made = seal_keys.make("sm2")
+    public = home / "public.pem"
+    public.write_bytes(made.public_pem)
+    monkeypatch.setitem(sys.modules, "gmalg", None)
+    write()
+    with pytest.raises(SealLibraryMissing, match=r"pip install \"jinsuan\[sm\]\""):
+        commands.seal()
+    with pytest.raises(SealLibraryMissing):
+        commands.trusted([public])
+    assert ticks.seal(lambda: NOW) == 0
+    assert seal_status().rows == 0
+    monkeypatch.delitem(sys.modules, "gmalg")
+    assert ticks.seal(lambda: NOW) == 2
+
+
+@pytest.mark.django_db
+def test_the_command_tells_of_rows_that_were_taken_off_the_waiting_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write()
+    WaitingRow.objects.all().delete()
+    assert ticks.seal(lambda: NOW) == 0
+    commands.seal()
+    assert "有 2 条留痕不在待封存表里" in capsys.readouterr().err
+    assert seal_status().waiting == 0
 
 
 @pytest.mark.django_db

@@ -117,6 +117,8 @@ def test_the_role_posts_in_steps_records_and_seals(book: None) -> None:
         "UPDATE ledger_audit_row SET reason = ''",
         "UPDATE ledger_block SET rows = 1",
         "UPDATE ledger_sealed_row SET position = 9",
+        "UPDATE ledger_waiting_row SET row_id = 9",
+        "TRUNCATE ledger_waiting_row",
         "UPDATE ledger_account SET may_overdraw = true",
         "UPDATE ledger_account SET code = 'pool:x'",
         "CREATE OR REPLACE FUNCTION ledger_refuse() RETURNS trigger LANGUAGE sql AS $$ $$",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.money import Money
@@ -308,3 +308,22 @@ def test_the_book_adds_up() -> None:
     assert (found.accounts, found.transfers) == (3, 2)
     assert found.total_debits == found.total_credits == Money(130)
     assert found.differences == ()
+
+
+def scans_of_the_whole_table() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'ledger_transfer'"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def test_posting_never_reads_the_whole_book() -> None:
+    """A plan made while the book is small stays with the connection; by now it would be slow."""
+    fund = pay("fund", BANK, CASH, 1000)
+    post([fund], actor=WORKER, now=NOW)
+    before = scans_of_the_whole_table()
+    for n in range(10):
+        post([pay(f"h{n}", CASH, HOLD, 1)], actor=WORKER, now=NOW)
+    # Not "none": PostgreSQL's own looks, at statistics for one, may be counted here too.
+    assert scans_of_the_whole_table() - before < 5

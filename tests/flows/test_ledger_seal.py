@@ -14,6 +14,7 @@ from django.db import IntegrityError, connection, transaction
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger import chain
 from jinsuan.ledger.actions import Note, record
+from jinsuan.ledger.hashing import hash_named
 from jinsuan.ledger.queries import seal_status, sealed_since
 from jinsuan.ledger.seal import export_lines, seal_all, seal_block
 from jinsuan.ledger.signing import Ed25519Checker, Ed25519Signer, new_private_pem
@@ -22,6 +23,7 @@ from jinsuan.ledger.verify import Report, Unreadable, verify
 pytestmark = pytest.mark.django_db
 
 NOW = datetime(2025, 3, 1, 8, 0, 0, 123456, tzinfo=UTC)
+SHA = hash_named("sha256")
 SYSTEM = Actor.system("test")
 SIGNER = Ed25519Signer(new_private_pem())
 OTHER = Ed25519Signer(new_private_pem())
@@ -160,7 +162,7 @@ def test_a_changed_field_is_found_in_the_export_even_with_a_new_leaf(column: str
     line["row"][column] = "x"
     assert any("区块 2 第 5 条" in one for one in checked(lines).differences)
 
-    line["leaf"] = chain.leaf(line["row"]).hex()
+    line["leaf"] = chain.leaf(line["row"], SHA).hex()
     assert any("区块 2：记录算出的 Merkle 根" in one for one in checked(lines).differences)
 
 
@@ -275,14 +277,18 @@ def forged() -> Lines:
     lines[2]["row"]["reason"] = "forged"
     for start in (1, 5, 9):
         block, rows = lines[start], lines[start + 1 : start + 4]
-        leaves = [chain.leaf(one["row"]) for one in rows]
+        leaves = [chain.leaf(one["row"], SHA) for one in rows]
         for one, digest in zip(rows, leaves, strict=True):
             one["leaf"] = digest.hex()
-        block |= {"previous": previous.hex(), "root": chain.root(leaves).hex(), "key": OTHER.key_id}
+        block |= {
+            "previous": previous.hex(),
+            "root": chain.root(leaves, SHA).hex(),
+            "key": OTHER.key_id,
+        }
         previous = chain.head(
             number=block["number"],
             previous=previous,
-            merkle_root=chain.root(leaves),
+            merkle_root=chain.root(leaves, SHA),
             rows=3,
             algorithm="sha256",
             key=OTHER.key_id,

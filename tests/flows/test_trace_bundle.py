@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,14 @@ from jinsuan.kernel.errors import NotAllowed
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger.models import Transfer
 from jinsuan.ledger.queries import transfers_with_key_prefix
-from jinsuan.ledger.seal import seal_all
-from jinsuan.ledger.signing import Ed25519Checker, Ed25519Signer, new_private_pem
+from jinsuan.ledger.seal import seal_all, seal_block
+from jinsuan.ledger.signing import (
+    Ed25519Checker,
+    Ed25519Signer,
+    checker_of,
+    new_private_pem,
+    signer_of,
+)
 from jinsuan.protocol.states import AttemptState
 from jinsuan.trace.bundle import make_bundle
 from jinsuan.trace.errors import BundleInvalid
@@ -248,6 +255,28 @@ def test_a_bundle_rewritten_with_another_key_is_refused_by_the_trusted_one(world
     bundle = made(world)
     found = wrong(bundle, trusted={other.key_id: Ed25519Checker(other.public_pem)})
     assert found and all("不在所给的公钥里" in said for said in found)
+
+
+def test_a_bundle_of_a_book_that_went_over_to_national_algorithms_passes(world: Paid) -> None:
+    by = signer_of(new_private_pem("sm2"))
+    checker, theirs = checker_of(by.public_pem), checker_of(signer_of(PRIVATE).public_pem)
+    ways = cycle([(SIGNER, "sha256"), (by, "sm3")])
+    while seal_block(signer=(way := next(ways))[0], now=LATE, algorithm=way[1], most=9):
+        pass
+    keys = {one.key_id: one.public_pem.decode() for one in (SIGNER, by)}
+    made_ = make_bundle(world.cast.world.auditor, world.paid.ref, keys=keys, now=LATE)
+    bundle = read(json.dumps(made_).encode())
+
+    assert {block["algorithm"] for block in bundle["audit"]["blocks"]} == {"sha256", "sm3"}
+    assert wrong(bundle) == []
+    assert wrong(bundle, trusted={one.key_id: one for one in (checker, theirs)}) == []
+    for block in bundle["audit"]["blocks"]:
+        other = copy.deepcopy(bundle)
+        (one,) = [b for b in other["audit"]["blocks"] if b["number"] == block["number"]]
+        one["signature"] = one["signature"][:-2] + ("00" if one["signature"][-2:] != "00" else "01")
+        assert any("签名不对" in said for said in wrong(other)), block["number"]
+        one["algorithm"] = "md5"
+        assert any("摘要算法 md5" in said for said in wrong(other))
 
 
 def test_only_the_province_and_auditors_take_one(world: Paid) -> None:

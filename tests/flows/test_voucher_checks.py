@@ -8,20 +8,23 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.test import Client
 
 from jinsuan.casework.actions.evidence import close_finding
 from jinsuan.casework.errors import CaseFrozen
-from jinsuan.casework.models import Finding
+from jinsuan.casework.models import Case, Finding
+from jinsuan.entrypoints import clock
 from jinsuan.kernel.errors import BadInput, NotAllowed
 from jinsuan.kernel.ref import Ref, Role
 from jinsuan.ledger.models import AuditRow
 from jinsuan.registry.actions.centres import register_centre
-from jinsuan.registry.models import Relation
+from jinsuan.registry.models import Person, Relation
 from jinsuan.vouchers.actions import checks
 from jinsuan.vouchers.actions.check_settings import set_check_mode, set_price_band
 from jinsuan.vouchers.actions.grant import approve_application
 from jinsuan.vouchers.errors import NewDoubts
 from jinsuan.vouchers.models import CheckRun
+from jinsuan.vouchers.queries_cases import amount_shown, case_file
 from tests.flows.casework_world import NOW, state
 from tests.flows.check_data import only_warn
 from tests.flows.checks_world import Year, centre_of, clean_register, make_year, relate
@@ -200,7 +203,7 @@ def test_lacking_a_register_freezes_until_somebody_says_what_was_looked_at(year:
     finding = Finding.objects.get(case=case)
     assert (finding.code, finding.blocking) == ("related_unchecked", True)
     assert "无名企业" in finding.detail
-    assert "jinsuan check relation" in finding.detail
+    assert "jinsuan registry relate" in finding.detail
     with pytest.raises(BadInput, match="依据"):
         close_finding(finding.id, confirmed=False, reason="好", actor=year.desk.officer, now=NOW)
     frozen_until_explained(year, case, "related_unchecked")
@@ -329,6 +332,31 @@ def test_nobody_of_the_city_runs_the_checks(year: Year) -> None:
 
     with pytest.raises(NotAllowed):
         checks.check_case(case, actor=year.desk.city, now=NOW)
+
+
+def test_the_page_keeps_what_it_found_though_it_refuses(
+    year: Year, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = year.apply()
+    to_province(year, case)
+    for one in (year.provider, year.desk.tenant.organisation):
+        relate(one, "phone", "13800138000")  # type: ignore[arg-type]
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    client = Client()
+    client.force_login(Person.objects.get(id=year.desk.officer.person))
+    row = Case.objects.get(id=case)
+    file = case_file(year.desk.officer, row.number, now=NOW)
+    sent = {
+        "act": "move", "move": "审定通过", "reason": "好", "made": str(row.moves_made),
+        "seen": amount_shown(file),
+    }  # fmt: skip
+
+    answer = client.post(f"/案件/{row.number}", sent)
+
+    assert answer.status_code == 409
+    assert state(case) == "province"
+    assert found(case) == ["related"]
+    assert Finding.objects.get(case=case).opened_by is None
 
 
 def test_new_papers_are_looked_at_again(year: Year) -> None:

@@ -1,4 +1,8 @@
-"""The key that signs sealed blocks: a file only its owner may read, named by JINSUAN_SEAL_KEY."""
+"""How blocks are sealed here: the key that signs them and the hash that they are made with.
+
+The key is a file only its owner may read, named by JINSUAN_SEAL_KEY; what it signs with, Ed25519 or
+SM2, follows from the key. The hash is JINSUAN_SEAL_DIGEST.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,18 @@ import os
 from pathlib import Path
 
 from jinsuan.entrypoints.database import default_folder
-from jinsuan.ledger.errors import SealKeyExists, SealKeyInvalid
-from jinsuan.ledger.signing import Ed25519Signer, new_private_pem
+from jinsuan.ledger.errors import (
+    SealDigestInvalid,
+    SealKeyExists,
+    SealKeyInvalid,
+    SealLibraryMissing,
+)
+from jinsuan.ledger.hashing import SHA256, UnknownHash, hash_named
+from jinsuan.ledger.signing import ED25519, Signer, new_private_pem, signer_of
+from jinsuan.ledger.sm2 import INSTALL, Sm2Missing
 
 VARIABLE = "JINSUAN_SEAL_KEY"
+DIGEST = "JINSUAN_SEAL_DIGEST"
 
 
 def path() -> Path:
@@ -18,11 +30,26 @@ def path() -> Path:
     return Path(configured).expanduser() if configured else default_folder() / "seal.pem"
 
 
-def signer() -> Ed25519Signer | None:
+def digest() -> str:
+    """The hash that new blocks are made with.
+
+    Raises:
+        SealDigestInvalid: it is configured, and unknown or not to be had on this machine.
+    """
+    name = os.environ.get(DIGEST, "").strip().lower() or SHA256
+    try:
+        hash_named(name)
+    except UnknownHash as error:
+        raise SealDigestInvalid(str(error)) from error
+    return name
+
+
+def signer() -> Signer | None:
     """Who signs; None when no key was ever made here.
 
     Raises:
         SealKeyInvalid: the key is configured and missing, open to others, or no key.
+        SealLibraryMissing: it is SM2, and the optional package for that is not installed.
     """
     file = path()
     try:
@@ -30,20 +57,29 @@ def signer() -> Ed25519Signer | None:
             return None
         if file.stat().st_mode & 0o077:
             raise SealKeyInvalid(str(file), "别人也可以读它，应当只有本人可读写（0600）")
-        return Ed25519Signer(file.read_bytes())
+        return signer_of(file.read_bytes())
     except OSError as error:
         raise SealKeyInvalid(str(file), f"读不到（{error.strerror}）") from error
+    except Sm2Missing:
+        raise SealLibraryMissing(str(file), INSTALL) from None
     except (ValueError, TypeError) as error:
-        raise SealKeyInvalid(str(file), "不是 Ed25519 私钥（PEM）") from error
+        raise SealKeyInvalid(
+            str(file), "不是 Ed25519 或 SM2 私钥（PKCS #8 的 PEM，不带口令）"
+        ) from error
 
 
-def make() -> Ed25519Signer:
+def make(algorithm: str = ED25519) -> Signer:
     """Make a new key where `signer` looks for it.
 
     Raises:
         SealKeyExists: there is one already.
+        SealLibraryMissing.
     """
-    file, pem = path(), new_private_pem()
+    file = path()
+    try:
+        pem = new_private_pem(algorithm)
+    except Sm2Missing:
+        raise SealLibraryMissing(str(file), INSTALL) from None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         # Made closed: at no moment may anyone else open it.
@@ -54,4 +90,4 @@ def make() -> Ed25519Signer:
         raise SealKeyInvalid(str(file), f"写不进去（{error.strerror}）") from error
     with os.fdopen(descriptor, "wb") as out:
         out.write(pem)
-    return Ed25519Signer(pem)
+    return signer_of(pem)

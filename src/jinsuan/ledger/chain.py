@@ -3,6 +3,9 @@
 A leaf is the hash of 0x00 and the canonical text of the whole row, an inner node that of 0x01 and
 its two children, split as in RFC 6962, so that no two lists of rows have the same root. A head
 covers everything that its block says, the head before it included.
+
+Every block names its hash, for its leaves, nodes and head alike. A book may change it from one
+block to the next: a head is 32 bytes whatever made it.
 """
 
 from __future__ import annotations
@@ -10,9 +13,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
-ALGORITHM = "sha256"
+from jinsuan.ledger.hashing import Hash, hash_named
+
 NOTHING_BEFORE = bytes(32)
 """What the first block names as the head before it."""
 SIGNED_AS = b"jinsuan audit head 1\n"
@@ -24,23 +27,23 @@ def text_of(value: Mapping[str, object]) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-def leaf(row: Mapping[str, object]) -> bytes:
+def leaf(row: Mapping[str, object], by: Hash) -> bytes:
     """The hash of one whole row."""
-    return sha256(b"\x00" + text_of(row).encode()).digest()
+    return by(b"\x00" + text_of(row).encode())
 
 
-def node(left: bytes, right: bytes) -> bytes:
+def node(left: bytes, right: bytes, by: Hash) -> bytes:
     """The hash of two children."""
-    return sha256(b"\x01" + left + right).digest()
+    return by(b"\x01" + left + right)
 
 
-def root(leaves: Sequence[bytes]) -> bytes:
+def root(leaves: Sequence[bytes], by: Hash) -> bytes:
     """The Merkle root of at least one leaf."""
     assert leaves, "a block without rows is never sealed"
     if len(leaves) == 1:
         return leaves[0]
     cut = _cut(len(leaves))
-    return node(root(leaves[:cut]), root(leaves[cut:]))
+    return node(root(leaves[:cut], by), root(leaves[cut:], by), by)
 
 
 def _cut(count: int) -> int:
@@ -56,18 +59,18 @@ class Step:
     on_left: bool
 
 
-def proof(leaves: Sequence[bytes], index: int) -> tuple[Step, ...]:
+def proof(leaves: Sequence[bytes], index: int, by: Hash) -> tuple[Step, ...]:
     """What leads from one leaf to the root, without showing any other row."""
     assert 0 <= index < len(leaves), index
     if len(leaves) == 1:
         return ()
     cut = _cut(len(leaves))
     if index < cut:
-        return (*proof(leaves[:cut], index), Step(root(leaves[cut:]), on_left=False))
-    return (*proof(leaves[cut:], index - cut), Step(root(leaves[:cut]), on_left=True))
+        return (*proof(leaves[:cut], index, by), Step(root(leaves[cut:], by), on_left=False))
+    return (*proof(leaves[cut:], index - cut, by), Step(root(leaves[:cut], by), on_left=True))
 
 
-def proofs(leaves: Sequence[bytes], wanted: Iterable[int]) -> dict[int, tuple[Step, ...]]:
+def proofs(leaves: Sequence[bytes], wanted: Iterable[int], by: Hash) -> dict[int, tuple[Step, ...]]:
     """The proofs of many leaves; every inner node is hashed once."""
     roots: dict[tuple[int, int], bytes] = {}
 
@@ -76,7 +79,7 @@ def proofs(leaves: Sequence[bytes], wanted: Iterable[int]) -> dict[int, tuple[St
             return leaves[low]
         if (low, high) not in roots:
             cut = low + _cut(high - low)
-            roots[low, high] = node(root_of(low, cut), root_of(cut, high))
+            roots[low, high] = node(root_of(low, cut), root_of(cut, high), by)
         return roots[low, high]
 
     def steps(index: int, low: int, high: int) -> tuple[Step, ...]:
@@ -90,10 +93,10 @@ def proofs(leaves: Sequence[bytes], wanted: Iterable[int]) -> dict[int, tuple[St
     return {index: steps(index, 0, len(leaves)) for index in wanted}
 
 
-def root_by_proof(of: bytes, steps: Sequence[Step]) -> bytes:
+def root_by_proof(of: bytes, steps: Sequence[Step], by: Hash) -> bytes:
     """The root that a leaf and its proof lead to."""
     for step in steps:
-        of = node(step.beside, of) if step.on_left else node(of, step.beside)
+        of = node(step.beside, of, by) if step.on_left else node(of, step.beside, by)
     return of
 
 
@@ -107,11 +110,14 @@ def head(
     key: str,
     sealed_at: str,
 ) -> bytes:
-    """The hash of what a block says.
+    """The hash of what a block says, by the algorithm that it names.
 
     Args:
         key: the id of the key that signs it, empty when nobody does; in the head, so that a
             signature cannot be taken away or replaced by another key's.
+
+    Raises:
+        UnknownHash.
     """
     said = {
         "number": number,
@@ -122,4 +128,4 @@ def head(
         "key": key,
         "sealed_at": sealed_at,
     }
-    return sha256(text_of(said).encode()).digest()
+    return hash_named(algorithm)(text_of(said).encode())

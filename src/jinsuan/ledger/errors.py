@@ -132,6 +132,35 @@ class SealKeyInvalid(DomainError):
 
 
 @dataclass(eq=False)
+class SealLibraryMissing(DomainError):
+    """没有安装国密程序包: an SM2 key, and nothing here that computes SM2."""
+
+    code: ClassVar[str] = "ledger.seal_library_missing"
+    file: str
+    install: str
+
+    def explain(self) -> str:
+        return (
+            f"{self.file} 用国密 SM2，本机没有安装 SM2 的程序包，没有签名也没有核对。"
+            f"请运行 {self.install}，再办理一次；没有封存的留痕会补封。"
+        )
+
+
+@dataclass(eq=False)
+class SealDigestInvalid(DomainError):
+    """封存的摘要算法不能用: nothing is sealed by another one instead."""
+
+    code: ClassVar[str] = "ledger.seal_digest_invalid"
+    problem: str
+
+    def explain(self) -> str:
+        return (
+            f"JINSUAN_SEAL_DIGEST 不能用：{self.problem}。"
+            "这一次没有封存；请改为 sha256 或 sm3，没有封存的留痕会补封。"
+        )
+
+
+@dataclass(eq=False)
 class SealKeyExists(DomainError):
     """封存密钥已存在: a new key never overwrites an old one."""
 

@@ -1,8 +1,9 @@
 """The sealer (封存): turns audit rows into blocks, and reads the blocks out again.
 
 One sealer at a time, off the hot path: whoever writes audit rows neither waits for it nor knows
-of it. It takes the rows that have no place in the chain yet and gives them theirs. Never "ids above
-the last one": a transaction that began earlier may commit a lower id later.
+of it. A trigger notes each new row as waiting, in the transaction that writes it; the sealer takes
+what waits and gives it its place in the chain. Never "ids above the last one": a transaction that
+began earlier may commit a lower id later.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from jinsuan.ledger import chain
+from jinsuan.ledger.hashing import SHA256, hash_named
 from jinsuan.ledger.models import Block, SealedRow
 from jinsuan.ledger.signing import Signer
 from jinsuan.ledger.verify import FORMAT
@@ -34,11 +36,20 @@ _NAMES = (
     *("id", "recorded_at", "person", "organisation", "role", "via", "action", "subject"),
     *("reason", "before_digest", "after_digest", "detail"),
 )
+# By an array, so that PostgreSQL looks the rows up by their ids however wrong its figures are of a
+# table that fills and empties all day.
 _WAITING = f"""
     SELECT {_COLUMNS} FROM ledger_audit_row a
-    WHERE NOT EXISTS (SELECT FROM ledger_sealed_row s WHERE s.row_id = a.id)
-    ORDER BY a.id LIMIT %s
+    WHERE a.id = ANY (ARRAY(SELECT w.row_id FROM ledger_waiting_row w ORDER BY w.row_id LIMIT %s))
+    ORDER BY a.id
 """  # noqa: S608
+_PLACED = "DELETE FROM ledger_waiting_row WHERE row_id = ANY (%s::bigint[])"
+_MISSED = """
+    INSERT INTO ledger_waiting_row (row_id)
+    SELECT a.id FROM ledger_audit_row a
+    WHERE NOT EXISTS (SELECT FROM ledger_sealed_row s WHERE s.row_id = a.id)
+    ON CONFLICT DO NOTHING
+"""
 _OF_BLOCK = f"""
     SELECT s.position, s.leaf, {_COLUMNS}
     FROM ledger_sealed_row s JOIN ledger_audit_row a ON a.id = s.row_id
@@ -49,12 +60,17 @@ _PLACE = """
     SELECT n.position, n.row_id, %s, n.leaf
     FROM unnest(%s::bigint[], %s::bigint[], %s::bytea[]) AS n(position, row_id, leaf)
 """
+_PLACED_ALREADY = """
+    DELETE FROM ledger_waiting_row w USING ledger_sealed_row s WHERE s.row_id = w.row_id
+"""
 
 
-def seal_all(*, signer: Signer | None, now: datetime, most: int = MAX_ROWS) -> int:
+def seal_all(
+    *, signer: Signer | None, now: datetime, algorithm: str = SHA256, most: int = MAX_ROWS
+) -> int:
     """Seal until nothing waits; returns how many rows got their place. Each block is committed."""
     sealed = 0
-    while rows := seal_block(signer=signer, now=now, most=most):
+    while rows := seal_block(signer=signer, now=now, algorithm=algorithm, most=most):
         sealed += rows
         if rows < most:
             break
@@ -62,8 +78,15 @@ def seal_all(*, signer: Signer | None, now: datetime, most: int = MAX_ROWS) -> i
 
 
 @transaction.atomic
-def seal_block(*, signer: Signer | None, now: datetime, most: int = MAX_ROWS) -> int:
-    """Seal at most so many waiting rows as one block; returns how many, 0 when none wait."""
+def seal_block(
+    *, signer: Signer | None, now: datetime, algorithm: str = SHA256, most: int = MAX_ROWS
+) -> int:
+    """Seal at most so many waiting rows as one block; returns how many, 0 when none wait.
+
+    Args:
+        algorithm: of this block; those before keep theirs.
+    """
+    by = hash_named(algorithm)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SEAL_LOCK])
         # A new statement, so a new snapshot: what the sealer before us placed is visible.
@@ -71,27 +94,46 @@ def seal_block(*, signer: Signer | None, now: datetime, most: int = MAX_ROWS) ->
         rows = [_row(values) for values in cursor.fetchall()]
         if not rows:
             return 0
-        leaves = [chain.leaf(row) for row in rows]
-        block = _next_block(leaves, signer, now)
+        leaves = [chain.leaf(row, by) for row in rows]
+        block = _next_block(chain.root(leaves, by), len(leaves), algorithm, signer, now)
         last = SealedRow.objects.order_by("-position").values_list("position", flat=True).first()
         first = (last or 0) + 1
         positions = list(range(first, first + len(rows)))
         block.save(force_insert=True)
-        cursor.execute(_PLACE, [block.number, positions, [row["id"] for row in rows], leaves])
+        ids = [row["id"] for row in rows]
+        cursor.execute(_PLACE, [block.number, positions, ids, leaves])
+        cursor.execute(_PLACED, [ids])
     return len(rows)
 
 
-def _next_block(leaves: list[bytes], signer: Signer | None, now: datetime) -> Block:
+@transaction.atomic
+def find_missed() -> int:
+    """Let rows wait again that have no place and do not wait; returns how many.
+
+    There are none unless somebody wrote rows around the trigger, or took them off the waiting ones.
+    What was put there although it has its place, and would stop the sealer, goes. Reads the whole
+    book.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SEAL_LOCK])
+        cursor.execute(_PLACED_ALREADY)
+        cursor.execute(_MISSED)
+        return int(cursor.rowcount)
+
+
+def _next_block(
+    merkle_root: bytes, rows: int, algorithm: str, signer: Signer | None, now: datetime
+) -> Block:
     last = Block.objects.order_by("-number").first()
     number = last.number + 1 if last else 1
     previous = bytes(last.head) if last else chain.NOTHING_BEFORE
-    merkle_root, key = chain.root(leaves), signer.key_id if signer else ""
+    key = signer.key_id if signer else ""
     head = chain.head(
         number=number,
         previous=previous,
         merkle_root=merkle_root,
-        rows=len(leaves),
-        algorithm=chain.ALGORITHM,
+        rows=rows,
+        algorithm=algorithm,
         key=key,
         sealed_at=_moment(now),
     )
@@ -99,8 +141,8 @@ def _next_block(leaves: list[bytes], signer: Signer | None, now: datetime) -> Bl
         number=number,
         previous=previous,
         root=merkle_root,
-        rows=len(leaves),
-        algorithm=chain.ALGORITHM,
+        rows=rows,
+        algorithm=algorithm,
         head=head,
         key=key,
         signature=signer.sign(head) if signer else b"",
@@ -176,18 +218,19 @@ def evidence_of(subjects: Iterable[str]) -> dict[str, Any]:
     rows, wanted = [], defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(_OF_SUBJECTS, [sorted(set(subjects))])
-        for position, block, leaf, *values in cursor.fetchall():
-            said: dict[str, Any] = {"row": _row(values), "position": position, "block": block}
+        for position, number, leaf, *values in cursor.fetchall():
+            said: dict[str, Any] = {"row": _row(values), "position": position, "block": number}
             rows.append(said | {"leaf": bytes(leaf).hex() if leaf else None, "proof": []})
-            if block is not None:
-                wanted[block].append(rows[-1])
-    for block, found in wanted.items():
+            if number is not None:
+                wanted[number].append(rows[-1])
+    blocks = list(Block.objects.filter(number__in=wanted).order_by("number"))
+    for block in blocks:
+        found, by = wanted[block.number], hash_named(block.algorithm)
         places = SealedRow.objects.filter(block=block).order_by("position")
         known = list(places.values_list("position", "leaf"))
         leaves, first = [bytes(leaf) for _, leaf in known], known[0][0]
-        proofs = chain.proofs(leaves, [one["position"] - first for one in found])
+        proofs = chain.proofs(leaves, [one["position"] - first for one in found], by)
         for one in found:
             steps = proofs[one["position"] - first]
             one["proof"] = [[step.beside.hex(), step.on_left] for step in steps]
-    blocks = Block.objects.filter(number__in=wanted).order_by("number")
     return {"rows": rows, "blocks": [_block_line(block) for block in blocks]}

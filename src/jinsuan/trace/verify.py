@@ -15,7 +15,9 @@ from typing import Any
 from jinsuan.kernel.errors import DomainError
 from jinsuan.ledger import chain
 from jinsuan.ledger.digest import digest
-from jinsuan.ledger.signing import Checkers, Ed25519Checker
+from jinsuan.ledger.hashing import UnknownHash, hash_named
+from jinsuan.ledger.signing import Checkers, checker_of
+from jinsuan.ledger.sm2 import Sm2Missing
 from jinsuan.trace import recompute
 from jinsuan.trace.recompute import Bundle
 
@@ -181,16 +183,27 @@ def sealed(bundle: Bundle) -> Iterator[str]:
         if one["block"] is None:
             yield f"{named} 还没有封存；请先运行 jinsuan audit seal 再导出"
             continue
-        leaf = chain.leaf(row)
+        block = blocks.get(one["block"])
+        if block is None:
+            yield f"{named} 的区块 {one['block']} 不在包里"
+            continue
+        try:
+            by = hash_named(block["algorithm"])
+        except UnknownHash as error:
+            yield f"{named}：{error}"
+            continue
+        leaf = chain.leaf(row, by)
         if leaf.hex() != one["leaf"]:
             yield f"{named} 被改动：内容与封存的摘要不符"
             continue
         steps = [chain.Step(bytes.fromhex(beside), on_left) for beside, on_left in one["proof"]]
-        block = blocks.get(one["block"])
-        if block is None:
-            yield f"{named} 的区块 {one['block']} 不在包里"
-        elif chain.root_by_proof(leaf, steps).hex() != block["root"]:
+        if chain.root_by_proof(leaf, steps, by).hex() != block["root"]:
             yield f"{named} 的默克尔证明与区块 {one['block']} 的根不符"
+    yield from _chained(blocks)
+
+
+def _chained(blocks: Mapping[int, Bundle]) -> Iterator[str]:
+    """Every head follows from its block, and every block that has its neighbour from that."""
     for block in blocks.values():
         if _head(block).hex() != block["head"]:
             yield f"区块 {block['number']} 的内容与它的链头不符"
@@ -211,6 +224,18 @@ def _head(block: Bundle) -> bytes:
     )
 
 
+def _badly_signed(blocks: list[Bundle], keys: Checkers) -> Iterator[str]:
+    for block in blocks:
+        if bool(block["key"]) != bool(block["signature"]):
+            yield f"区块 {block['number']} 的签名被取走或被添上"
+        elif not block["key"]:
+            continue
+        elif block["key"] not in keys:
+            yield f"区块 {block['number']} 的签名密钥 {block['key']} 不在所给的公钥里"
+        elif not keys[block["key"]].good(_head(block), bytes.fromhex(block["signature"])):
+            yield f"区块 {block['number']} 的签名不对"
+
+
 def _signatures(bundle: Bundle, trusted: Checkers | None) -> Check:
     """Each block is signed, by a trusted key where the reader has one."""
     found: list[str] = []
@@ -218,28 +243,19 @@ def _signatures(bundle: Bundle, trusted: Checkers | None) -> Check:
     try:
         keys = dict(trusted or {})
         if trusted is None:
-            keys = {one.key_id: one for one in map(_checker, bundle["keys"].values())}
+            given = [pem.encode() for pem in bundle["keys"].values()]
+            keys = {one.key_id: one for one in map(checker_of, given)}
             note = "没有给出事先取得的公钥，只说明包的前后一致，不说明由谁封存"
         blocks = bundle["audit"]["blocks"]
         count = len(blocks)
         unsigned = [block["number"] for block in blocks if not block["key"]]
-        for block in blocks:
-            if bool(block["key"]) != bool(block["signature"]):
-                found.append(f"区块 {block['number']} 的签名被取走或被添上")
-            elif not block["key"]:
-                continue
-            elif block["key"] not in keys:
-                found.append(f"区块 {block['number']} 的签名密钥 {block['key']} 不在所给的公钥里")
-            elif not keys[block["key"]].good(_head(block), bytes.fromhex(block["signature"])):
-                found.append(f"区块 {block['number']} 的签名不对")
+        found.extend(_badly_signed(blocks, keys))
         if unsigned and trusted is not None:
             found.append(f"{len(unsigned)} 个区块没有签名，首个是 {unsigned[0]}")
         elif unsigned:
             note = f"{len(unsigned)} 个区块没有签名，可以被整体重写"
+    except (Sm2Missing, UnknownHash) as error:
+        found.append(str(error))
     except _BROKEN as error:
         found.append(f"内容不完整或写法不对（{type(error).__name__}: {str(error)[:80]}）")
     return Check("签名：封存区块的签名", count, tuple(found), note)
-
-
-def _checker(pem: str) -> Ed25519Checker:
-    return Ed25519Checker(pem.encode())

@@ -12,12 +12,9 @@ from jinsuan.kernel.ref import Role
 if TYPE_CHECKING:
     from jinsuan.kernel.ref import Actor
 
-app = typer.Typer(
-    help="疑点核查的数据：关联线索、卡时价格区间、缺数据时的核查方式。", no_args_is_help=True
-)
+app = typer.Typer(help="疑点核查的数据：卡时价格区间、缺数据时的核查方式。", no_args_is_help=True)
 As = Annotated[str, typer.Option("--as", help="以谁的身份办理：省级经办的登录名")]
 Place = Annotated[str, typer.Option(help="本人任职机构的统一社会信用代码")]
-Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])]
 
 
 def _actor(username: str, organisation: str, now: datetime) -> Actor:
@@ -31,8 +28,8 @@ def _actor(username: str, organisation: str, now: datetime) -> Actor:
 @app.command()
 def mode(
     check: Annotated[str, typer.Argument(help="哪一项核查，例如 load、price、related")],
-    since: Day,
-    until: Day,
+    since: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="从哪一天起")],
+    until: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="到哪一天（含）")],
     reason: Annotated[str, typer.Option(help="为什么没有数据、何时补上")],
     username: As,
     organisation: Place,
@@ -66,7 +63,7 @@ def band(
     resource: Annotated[str, typer.Argument(help="型号，写成 card:T4")],
     low: Annotated[str, typer.Option(help="每卡时最低价，元")],
     high: Annotated[str, typer.Option(help="每卡时最高价，元")],
-    since: Day,
+    since: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="从哪一天起")],
     source: Annotated[str, typer.Option(help="询价记录或文件")],
     username: As,
     organisation: Place,
@@ -99,35 +96,3 @@ def _millifen(text: str) -> int:
         return Money.yuan(text.strip()).fen * 1000
     except (ValueError, ArithmeticError):
         raise BadInput("价格", f"“{text[:20]}”读不懂", "请写元，可以写到分，如 3.50。") from None
-
-
-@app.command()
-def relation(
-    uscc: Annotated[str, typer.Argument(help="哪一家：统一社会信用代码")],
-    kind: Annotated[str, typer.Argument(help="shareholder、legal_person、director、phone 等")],
-    source: Annotated[str, typer.Option(help="来自企业登记还是哪份材料")],
-    username: As,
-    organisation: Place,
-    share: Annotated[int | None, typer.Option(help="持股比例，万分之几；只有股东填写")] = None,
-) -> None:
-    """登记一条关联线索。内容从标准输入读一行，不写在命令行里；只存摘要。"""
-    from jinsuan.entrypoints.site.boot import boot
-
-    boot()
-    from jinsuan.entrypoints import clock
-    from jinsuan.entrypoints.data_keys import keyring
-    from jinsuan.registry.actions.relations import register_relation
-    from jinsuan.registry.queries import organisation_with
-
-    now = clock.now()
-    ref = register_relation(
-        organisation_with(uscc).id,
-        kind=kind,
-        value=typer.get_text_stream("stdin").readline().strip(),
-        source=source,
-        keys=keyring(),
-        share_bps=share,
-        actor=_actor(username, organisation, now),
-        now=now,
-    )
-    typer.echo(f"✓ 已登记 {ref}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +11,21 @@ import typer
 
 from jinsuan.entrypoints.cli.book import read_ref
 from jinsuan.entrypoints.cli.show import AsJson, as_json, table
-from jinsuan.ledger.errors import AuditFileInvalid, SealKeyInvalid
-from jinsuan.ledger.signing import Checkers, Ed25519Checker
+from jinsuan.ledger.errors import AuditFileInvalid, SealKeyInvalid, SealLibraryMissing
+from jinsuan.ledger.signing import ED25519, SM2, Checkers, checker_of
+from jinsuan.ledger.sm2 import INSTALL, Sm2Missing
 from jinsuan.ledger.verify import Report, Unreadable, verify as check
 
 audit = typer.Typer(help="留痕：谁在何时做了什么；封存、导出、核验。", no_args_is_help=True)
 SHOWN = 50
 """So many differences are printed; the rest is counted."""
+
+
+class KeyAlgorithm(StrEnum):
+    """What a new key signs with."""
+
+    ED25519 = ED25519
+    SM2 = SM2
 
 
 @audit.command("of")
@@ -41,28 +50,34 @@ def audit_of(
 
 
 @audit.command("key")
-def key() -> None:
-    """生成封存用的签名密钥（Ed25519），写入只有本人可读的文件，并打印公钥，交给审计保管。"""
+def key(
+    algorithm: Annotated[
+        KeyAlgorithm, typer.Option(help="签名算法：ed25519，或国密 sm2（须先安装 jinsuan[sm]）")
+    ] = KeyAlgorithm.ED25519,
+) -> None:
+    """生成封存用的签名密钥，写入只有本人可读的文件，并打印公钥，交给审计保管。"""
     from jinsuan.entrypoints import seal_keys
 
-    made = seal_keys.make()
+    made = seal_keys.make(algorithm)
     typer.echo(f"私钥写入 {seal_keys.path()}，密钥编号 {made.key_id}。公钥：", err=True)
     typer.echo(made.public_pem.decode().rstrip())
 
 
 @audit.command("seal")
 def seal() -> None:
-    """立即封存还没有封存的留痕；工作进程平时每十秒做一次。没有密钥时只成链，不签名。"""
+    """立即封存还没有封存的留痕，并找出漏在待封存表外的；工作进程平时每十秒封存一次。没有密钥时只成链，不签名。"""
     from jinsuan.entrypoints.site.boot import boot
 
     boot()
     from jinsuan.entrypoints import clock
-    from jinsuan.entrypoints.seal_keys import signer
+    from jinsuan.entrypoints.seal_keys import digest, signer
     from jinsuan.ledger.queries import seal_status
-    from jinsuan.ledger.seal import seal_all
+    from jinsuan.ledger.seal import find_missed, seal_all
 
     by = signer()
-    rows = seal_all(signer=by, now=clock.now())
+    if missed := find_missed():
+        typer.echo(f"有 {missed} 条留痕不在待封存表里，已补上。请查明是谁从表里删去的。", err=True)
+    rows = seal_all(signer=by, now=clock.now(), algorithm=digest())
     typer.echo(f"封存 {rows} 条。链头 {seal_status().head or '（还没有）'}")
     if rows and by is None:
         typer.echo("没有配置封存密钥，这些区块没有签名。用 jinsuan audit key 生成。", err=True)
@@ -150,9 +165,11 @@ def trusted(files: list[Path]) -> Checkers:
     keys = []
     for file in files:
         try:
-            keys.append(Ed25519Checker(file.read_bytes()))
+            keys.append(checker_of(file.read_bytes()))
+        except Sm2Missing:
+            raise SealLibraryMissing(str(file), INSTALL) from None
         except (OSError, ValueError) as error:
-            raise SealKeyInvalid(str(file), "读不到，或不是 Ed25519 公钥（PEM）") from error
+            raise SealKeyInvalid(str(file), "读不到，或不是 Ed25519、SM2 公钥（PEM）") from error
     return {one.key_id: one for one in keys}
 
 

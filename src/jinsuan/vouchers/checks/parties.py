@@ -73,7 +73,7 @@ def related(parties: Parties, at: Related) -> list[Doubt]:
         names = "、".join(parties.names.get(one, str(one)) for one in parties.unknown)
         raise DataLacking(
             f"没有 {names} 的企业登记关系数据",
-            "请用 jinsuan check relation 登记股东、法定代表人和电话，或查企业信用公示系统后写明依据",
+            "请用 jinsuan registry relate 登记股东、法定代表人和电话，或查企业信用公示系统后写明依据",
             found,
         )
     return found
