@@ -154,7 +154,7 @@ def _load(look: _Look) -> list[Doubt]:
 
 def _invoices(look: _Look) -> list[Doubt]:
     assert look.subject.redemption is not None, "only redemptions count invoices"
-    return papers.unclaimed(invoices_of(look.subject))
+    return papers.claimed_elsewhere(invoices_of(look.subject))
 
 
 Check = Callable[[_Look], list[Doubt]]

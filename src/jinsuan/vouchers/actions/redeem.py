@@ -26,6 +26,7 @@ from jinsuan.vouchers.differences import check_not_stopped
 from jinsuan.vouchers.errors import ApplicantOwes, RedemptionRefused
 from jinsuan.vouchers.four import LABELS
 from jinsuan.vouchers.models import Redemption, Voucher
+from jinsuan.vouchers.queries_checks import invoices_of, subject_of
 from jinsuan.vouchers.queries_redeem import four_of, owed, redeemed_before
 from jinsuan.vouchers.terms import Pays, terms_of
 
@@ -151,6 +152,13 @@ def approve_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) 
             "请退回补正，由收款单位连同新发票重新提交。",
         )
     refuse_new_doubts(row.case, now=now)
+    subject = subject_of(row.case)
+    late = [] if subject is None else [b.number for b in invoices_of(subject) if b.case is None]
+    if late:
+        # The sum may be the same as before, when another invoice was corrected by as much.
+        raise RedemptionRefused(
+            f"发票 {late[0]} 没有登记为本件所用", "请退回补正，由收款单位重新提交。"
+        )
     move_case(case, "核定", reason=reason, actor=actor, now=now)
     row.case.refresh_from_db()
     posting = _posting(row, Reason.REDEEM, now)

@@ -49,21 +49,17 @@ class Billed:
     ours: bool
 
 
-def unclaimed(bills: Iterable[Billed]) -> list[Doubt]:
-    """发票号码: counted here, and used up by no case of this voucher, or by somebody else's."""
+def claimed_elsewhere(bills: Iterable[Billed]) -> list[Doubt]:
+    """发票号码: counted here, and used up by a case of somebody else's, in whatever programme."""
     return [
         Doubt(
             code="invoice_elsewhere",
-            title="发票没有登记为本件所用",
-            evidence=refs(one.invoice) if one.case is None else refs(one.invoice, one.case),
-            detail=(
-                f"发票 {one.number} 计入了本次金额，"
-                f"{'还没有登记为已用' if one.case is None else '已在另一案件中登记为已用'}。"
-                "一张发票在所有方向里只用一次。"
-            ),
+            title="发票已在另一案件中使用",
+            evidence=refs(one.invoice, one.case),
+            detail=f"发票 {one.number} 计入了本次金额，而已在另一案件中登记为已用。一张发票在所有方向里只用一次。",
         )
         for one in bills
-        if not one.ours
+        if one.case is not None and not one.ours
     ]
 
 
