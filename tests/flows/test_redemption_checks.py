@@ -18,7 +18,7 @@ from jinsuan.vouchers.actions import checks
 from jinsuan.vouchers.actions.bank import take_bank_file
 from jinsuan.vouchers.actions.bank_accounts import give_top_up_code, open_bank_account
 from jinsuan.vouchers.actions.check_settings import set_check_mode
-from jinsuan.vouchers.actions.redeem import approve_redemption
+from jinsuan.vouchers.actions.redeem import approve_redemption, start_redemption
 from jinsuan.vouchers.errors import NewDoubts, RedemptionRefused
 from jinsuan.vouchers.models import Application
 from tests.bank_world import OWN, statement
@@ -229,7 +229,7 @@ def test_only_days_that_are_over_are_claimed(year: Year, day: date) -> None:
     used(voucher, yuan="5000", at=ISSUED)
 
     with pytest.raises(RedemptionRefused, match="最晚可以写 2025-12-19"):
-        redeem(year, voucher, through=day, now=LATE)
+        start_redemption(voucher.id, through=day, actor=year.operator, now=LATE)
 
 
 def test_a_redemption_runs_every_check(year: Year) -> None:
