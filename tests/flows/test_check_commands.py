@@ -99,7 +99,7 @@ def test_a_price_outside_a_band_by_a_thousandth_of_a_fen(year: Year) -> None:
 
 def test_what_is_no_price(year: Year) -> None:
     for low in ("三元", "", "-1", "1.000001", "1e3", "1.", ".5", "0x10"):
-        with pytest.raises(BadInput, match="最低价.*至多五位小数"):
+        with pytest.raises(BadInput, match=r"最低价.*至多五位小数"):
             band(year, low, "7")
     assert not PriceBand.objects.exists()
 

@@ -48,6 +48,22 @@ class ProgrammeClosed(DomainError):
 
 
 @dataclass(eq=False)
+class YearNotOver(DomainError):
+    """年度还没有结束: a case does not end with a year that still runs."""
+
+    code: ClassVar[str] = "vouchers.year_not_over"
+    programme: str
+    on: date
+    closes_on: date
+
+    def explain(self) -> str:
+        return (
+            f"没有终止案件：{self.programme} 到 {self.closes_on}（含）为止，今天 {self.on} 还在年度内。"
+            "公示期满后照常发放；要改判请由省级经办处理异议。"
+        )
+
+
+@dataclass(eq=False)
 class VoucherTermsInvalid(DomainError):
     """券面要素有误."""
 
