@@ -100,11 +100,12 @@ def apply(request: HttpRequest) -> HttpResponse:
 
 def _own_year(years: Sequence[Programme], applicant: UUID | None) -> Programme | None:
     """With which year to begin: that of the applicant's own region, of several or none the newest."""
-    found = Organisation.objects.filter(id=applicant).values_list("adcode", flat=True).first()
+    own = ""
+    if applicant is not None:
+        own = Organisation.objects.values_list("adcode", flat=True).get(id=applicant)
 
     def rank(one: Programme) -> tuple[bool, date, str]:
-        region = terms_of(one.pack, one.rule).region
-        return bool(found) and str(found).startswith(region), one.opens_on, one.code
+        return own.startswith(terms_of(one.pack, one.rule).region), one.opens_on, one.code
 
     return max(years, key=rank, default=None)
 
