@@ -211,11 +211,22 @@ def redemptions(bundle: Bundle) -> Iterator[str]:
             captured=None if captured is None else Money(captured),
         )
         due, _ = four.due(rate=Fraction(*voucher["rate"]), face=Money(voucher["face_fen"]))
-        if max(due.fen, row["before_fen"]) != row["cumulative_fen"]:
-            yield f"{name}：四数中最小的给 {due.fen} 分，记的累计是 {row['cumulative_fen']} 分"
+        most = due.fen
+        if captured is not None:  # what the voucher's own jobs still have, after earlier ones
+            most = min(most, row["before_fen"] + captured - _redeemed_before(bundle, row))
+        if max(most, row["before_fen"]) != row["cumulative_fen"]:
+            yield f"{name}：四数中最小的给 {most} 分，记的累计是 {row['cumulative_fen']} 分"
         if row["cumulative_fen"] - row["before_fen"] != row["amount_fen"]:
             yield f"{name}：累计减此前不是本次的 {row['amount_fen']} 分"
         yield from _paid(bundle, row)
+
+
+def _redeemed_before(bundle: Bundle, row: Bundle) -> int:
+    return sum(
+        one["amount_fen"]
+        for one in bundle["redemptions"]
+        if one["voucher"] == row["voucher"] and one["number"] < row["number"]
+    )
 
 
 def _paid(bundle: Bundle, row: Bundle) -> Iterator[str]:

@@ -48,6 +48,22 @@ class ProgrammeClosed(DomainError):
 
 
 @dataclass(eq=False)
+class ProgrammeRuns(DomainError):
+    """算力券年度还没有结束: what waits for its vouchers is not given up yet."""
+
+    code: ClassVar[str] = "vouchers.programme_runs"
+    programme: str
+    on: date
+    closes_on: date
+
+    def explain(self) -> str:
+        return (
+            f"没有按年度结束办理：{self.programme} 到 {self.closes_on}（含）才结束，今天是 {self.on}。"
+            "公示期满照常发券；不发的，请按撤回或撤销办理。"
+        )
+
+
+@dataclass(eq=False)
 class VoucherTermsInvalid(DomainError):
     """券面要素有误."""
 

@@ -57,12 +57,33 @@ def drawn(voucher: UUID) -> Money:
 
 def redeemed_before(voucher: UUID, *, number: int) -> Money:
     """What earlier redemptions of a voucher came to; refused and withdrawn ones count nothing."""
+    clawed = Clawback.objects.filter(voucher=voucher, confirmed_at__isnull=False)
+    return _redeemed(voucher, number=number) - _sum(clawed.aggregate(fen=Sum("amount_fen"))["fen"])
+
+
+def _redeemed(voucher: UUID, *, number: int) -> Money:
     rows = Redemption.objects.filter(voucher=voucher, number__lt=number)
     live = rows.exclude(case__state__in=_DEAD)
-    clawed = Clawback.objects.filter(voucher=voucher, confirmed_at__isnull=False)
-    return _sum(live.aggregate(fen=Sum("amount_fen"))["fen"]) - _sum(
-        clawed.aggregate(fen=Sum("amount_fen"))["fen"]
-    )
+    return _sum(live.aggregate(fen=Sum("amount_fen"))["fen"])
+
+
+def due_now(voucher: Voucher, *, through: date, number: int) -> tuple[Four, Money, Money, str]:
+    """The numbers of the n-th redemption: the four, what is due in all, what was before, and which
+    number binds.
+
+    What was clawed back counts no longer as redeemed, so it falls due again. But where jobs drew on
+    the voucher (抵扣) its money left with the first payment, and a claim on the same provider holds
+    other vouchers' money, too: nothing falls due beyond what this voucher's own jobs still have.
+    """
+    four = four_of(voucher, through=through)
+    found, binding = four.due(rate=voucher.rate, face=Money(voucher.face_fen))
+    before = redeemed_before(voucher.id, number=number)
+    if four.captured is not None:
+        most = before + four.captured - _redeemed(voucher.id, number=number)
+        if most < found:
+            found, binding = most, "captured"
+    # Less than before (a correction) is nothing due here; what is too much is clawed back.
+    return four, max(found, before), before, binding
 
 
 def _sum(fen: int | None) -> Money:
@@ -72,6 +93,12 @@ def _sum(fen: int | None) -> Money:
 def owes_account(organisation: UUID, programme: str) -> str:
     """What an organisation has to give back of one programme."""
     return accounts.receivable(Ref("organisation", organisation), programme.replace(":", "-"))
+
+
+def owed_to(programme: str, organisation: UUID) -> Money:
+    """追缴款 that an organisation has not given back yet to one programme."""
+    code = owes_account(organisation, programme)
+    return Money(0) - balances([code])[code].available
 
 
 def owed(organisation: UUID) -> Money:
@@ -137,10 +164,9 @@ def redemption_view(case: Case) -> RedemptionView | None:
     )
     cumulative, before, binding = Money(row.cumulative_fen), Money(row.before_fen), row.binding
     if case.state in STILL_MEASURED:
-        four = four_of(row.voucher, through=row.through)
-        due, binding = four.due(rate=row.voucher.rate, face=face)
-        before = redeemed_before(row.voucher_id, number=row.number)
-        cumulative = max(due, before)
+        four, cumulative, before, binding = due_now(
+            row.voucher, through=row.through, number=row.number
+        )
     amounts = [(name, getattr(four, name)) for name in names]
     if four.captured is not None:
         amounts.append(("captured", four.captured))

@@ -12,12 +12,13 @@ from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger import accounts
 from jinsuan.ledger.actions import Note, Posting, post, record
+from jinsuan.ledger.queries import transfers_with_keys
 from jinsuan.ledger.reasons import Reason
 from jinsuan.vouchers.actions.cash import BANK
 from jinsuan.vouchers.actions.redeem import payee_of
 from jinsuan.vouchers.errors import ClawbackRefused
-from jinsuan.vouchers.models import Clawback, Voucher
-from jinsuan.vouchers.queries_redeem import owed, owes_account, paid_on
+from jinsuan.vouchers.models import Clawback, Programme, Voucher
+from jinsuan.vouchers.queries_redeem import owed_to, owes_account, paid_on
 
 
 @transaction.atomic
@@ -113,19 +114,27 @@ def book_repayment(
 
     Raises:
         NotAllowed: not the treasury.
-        ClawbackRefused: more than is owed.
+        ClawbackRefused: more than the payee owes to this programme.
+        TransferKeyReused: the reference was booked with another amount or payee.
         BadInput: no usable reference.
     """
     if actor.role is not Role.TREASURY:
         raise NotAllowed("登记追缴收回", "财政")
     if not bank_reference.isalnum() or len(bank_reference) > 60:
         raise BadInput("银行流水号", "应为至多 60 位字母和数字", "对照银行回单填写")
-    most = owed(payee)
-    if not Money(0) < amount <= most:
-        raise ClawbackRefused(f"金额 {amount} 不在 0.01 到未退的 {most} 之间", "请核对银行回单。")
+    # Two repayments to one programme wait for each other, so that they never exceed the debt together.
+    list(Programme.objects.select_for_update(no_key=True).filter(code=programme))
+    key = f"repaid:{bank_reference}"
+    known = key in transfers_with_keys([key])
+    most = owed_to(programme, payee)
+    if amount <= Money(0) or (amount > most and not known):
+        raise ClawbackRefused(
+            f"金额 {amount} 不在 0.01 到年度 {programme} 未退的 {most} 之间",
+            "请核对银行回单和年度；还的是别的年度，请按那个年度登记。",
+        )
     owner = Ref("organisation", payee)
     posting = Posting(
-        key=f"repaid:{bank_reference}",
+        key=key,
         debit=accounts.bank(BANK),
         credit=owes_account(payee, programme),
         amount=amount,

@@ -28,7 +28,7 @@ from jinsuan.ledger.reasons import Reason
 from jinsuan.ledger.steps import Step
 from jinsuan.vouchers.actions.checks import check_case, checked
 from jinsuan.vouchers.differences import check_not_stopped
-from jinsuan.vouchers.errors import ApplicantOwes, ProgrammeClosed
+from jinsuan.vouchers.errors import ApplicantOwes, ProgrammeClosed, ProgrammeRuns
 from jinsuan.vouchers.judging import Judgement, is_high, judge, limit_account
 from jinsuan.vouchers.models import Application, Programme, Voucher
 from jinsuan.vouchers.queries_redeem import owed
@@ -284,8 +284,15 @@ def issue_granted(case: UUID, *, actor: Actor, now: datetime) -> Ref:
 
 @transaction.atomic
 def end_with_year(case: UUID, *, actor: Actor, now: datetime) -> None:
-    """The programme's year ended during the notice (年度结束): the money goes free, the case ends."""
+    """The programme's year ended during the notice (年度结束): the money goes free, the case ends.
+
+    Raises:
+        ProgrammeRuns: the year is not over yet.
+        NotFound, NotAllowed, MoveNotAllowed, CaseFrozen.
+    """
     row = _application(case, actor, now)
+    if beijing_date(now) <= row.programme.closes_on:
+        raise ProgrammeRuns(row.programme.title, beijing_date(now), row.programme.closes_on)
     move_case(case, "年度结束", reason=f"{row.programme.title}已经结束", actor=actor, now=now)
     assert row.decision is not None
     post(_resolve(row, Step.VOID, Ref("case", case), now), actor=actor, now=now)
