@@ -55,7 +55,7 @@ def test_an_ordered_redemption_is_stopped_only_after_its_batch_was_cancelled() -
     case = asked(cast, voucher)
     approve(cast, case)
     batch = order(cast, case)
-    with pytest.raises(RedemptionRefused, match="2025-m09r-p0001.*先取消"):
+    with pytest.raises(RedemptionRefused, match=r"2025-m09r-p0001.*先取消"):
         stop(cast, case)
     cancel_batch(batch.id, reason="要重核", actor=cast.payer, now=LATE)
     stop(cast, case)

@@ -159,8 +159,62 @@ class Meter(models.Model):
         return str(self.attempt)
 
 
+class UseCorrection(models.Model):
+    """用量更正: the centre says that its meter was wrong (number 1, 2, 3 … of the attempt), another
+    person agrees. Never rewritten: the reading and the charge that follow are new ones.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    attempt = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="corrections")
+    number = models.IntegerField()
+    resource = models.CharField(max_length=80)
+    before_milli = models.BigIntegerField()  # the cumulative reading that was wrong
+    after_milli = models.BigIntegerField()
+    reason = models.CharField(max_length=300)
+    document = models.CharField(max_length=120)  # the paper that proves it, by its number
+    proposed_by = models.UUIDField()
+    proposed_at = models.DateTimeField()
+    answered_by = models.UUIDField(null=True)
+    answered_at = models.DateTimeField(null=True)
+    agreed = models.BooleanField(null=True)
+    answer = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="use_correction_number", fields=["attempt", "number"]),
+            models.UniqueConstraint(
+                name="use_correction_one_open",
+                fields=["attempt"],
+                condition=Q(answered_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="use_correction_changes",
+                condition=Q(before_milli__gte=0, after_milli__gte=0)
+                & ~Q(before_milli=F("after_milli")),
+            ),
+            models.CheckConstraint(
+                name="use_correction_two_people",
+                condition=Q(answered_by__isnull=True) | ~Q(answered_by=F("proposed_by")),
+            ),
+            models.CheckConstraint(
+                name="use_correction_answered_whole",
+                condition=Q(answered_by=None, answered_at=None, agreed=None)
+                | Q(answered_by__isnull=False, answered_at__isnull=False, agreed__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="use_correction_said", condition=~Q(reason="") & ~Q(document="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.attempt_id}/{self.resource}@{self.number}"
+
+
 class UsageReading(models.Model):
-    """读数: cumulative use of one resource by one attempt. Append-only; a repeat is no new row."""
+    """读数: cumulative use of one resource by one attempt. Append-only; a repeat is no new row.
+
+    The one that counts is the largest of the last correction; 0 is what the centre's agent reported.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id)
     attempt = models.UUIDField()
@@ -168,14 +222,17 @@ class UsageReading(models.Model):
     milli_unit_seconds = models.BigIntegerField()
     occurred_at = models.DateTimeField()  # the centre's clock
     recorded_at = models.DateTimeField()  # ours
+    correction = models.IntegerField(default=0)  # the number of the attempt's correction
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                name="reading_not_negative", condition=Q(milli_unit_seconds__gte=0)
+                name="reading_not_negative",
+                condition=Q(milli_unit_seconds__gte=0) & Q(correction__gte=0),
             ),
             models.UniqueConstraint(
-                name="reading_once", fields=["attempt", "resource", "milli_unit_seconds"]
+                name="reading_once",
+                fields=["attempt", "resource", "milli_unit_seconds", "correction"],
             ),
         ]
 
@@ -207,7 +264,9 @@ class DoubtfulReading(models.Model):
 
 
 class Charge(models.Model):
-    """费用: one step of what an attempt costs. `cumulative_fen` is the whole so far."""
+    """费用: one step of what an attempt costs. `cumulative_fen` is the whole so far. Only a correction
+    takes something back.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id)
     attempt = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="steps")
@@ -216,13 +275,21 @@ class Charge(models.Model):
     cumulative_fen = models.BigIntegerField()
     amount_fen = models.BigIntegerField()
     recorded_at = models.DateTimeField()
+    correction = models.OneToOneField(
+        UseCorrection, on_delete=models.PROTECT, null=True, related_name="charge"
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(name="charge_number", fields=["attempt", "number"]),
             models.CheckConstraint(
                 name="charge_positive",
-                condition=Q(amount_fen__gt=0) & Q(cumulative_fen__gte=F("amount_fen")),
+                condition=Q(cumulative_fen__gte=0)
+                & Q(cumulative_fen__gte=F("amount_fen"))
+                & (
+                    Q(correction__isnull=True, amount_fen__gt=0)
+                    | Q(correction__isnull=False) & ~Q(amount_fen=0)
+                ),
             ),
         ]
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from django.db.models import Max
-
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Ref
@@ -147,7 +145,7 @@ def meters_of(job: UUID) -> list[MeterView]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """What one attempt used in all, by resource, and what it was charged."""
+    """What one attempt used in all (as corrected), by resource, and what it was charged."""
 
     attempt: UUID
     milli_unit_seconds: dict[str, int]
@@ -157,8 +155,12 @@ class Used:
 def usage_of_attempts() -> list[Used]:
     """The last readings and the charge of every attempt, for reports over the whole province."""
     usage: dict[UUID, dict[str, int]] = defaultdict(dict)
-    rows = UsageReading.objects.values_list("attempt", "resource")
-    for attempt, resource, last in rows.annotate(last=Max("milli_unit_seconds")):
+    rows = (
+        UsageReading.objects.order_by("attempt", "resource", "-correction", "-milli_unit_seconds")
+        .distinct("attempt", "resource")
+        .values_list("attempt", "resource", "milli_unit_seconds")
+    )
+    for attempt, resource, last in rows:
         usage[attempt][resource] = last
     meters = Meter.objects.order_by("attempt").values_list("attempt", "charged_fen")
     return [

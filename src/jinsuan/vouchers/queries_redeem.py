@@ -55,6 +55,32 @@ def drawn(voucher: UUID) -> Money:
     return _sum(rows.aggregate(fen=Sum("captured_fen"))["fen"])
 
 
+def reclaimed(voucher: UUID) -> Money:
+    """What corrections gave back to a voucher after it had been paid to the provider."""
+    rows = FundingSource.objects.filter(voucher=voucher)
+    return _sum(rows.aggregate(fen=Sum("reclaimed_fen"))["fen"])
+
+
+def reclaim_open(voucher: UUID) -> Money:
+    """What of it no clawback has answered for yet."""
+    done = Clawback.objects.filter(voucher=voucher, confirmed_at__isnull=False)
+    return reclaimed(voucher) - _sum(done.aggregate(fen=Sum("corrected_fen"))["fen"])
+
+
+def approved_on(voucher: UUID) -> Money:
+    """核定兑付 of a voucher, paid or about to be."""
+    rows = Redemption.objects.filter(voucher=voucher, case__state__in=("payable", "paid"))
+    return _sum(rows.aggregate(fen=Sum("amount_fen"))["fen"])
+
+
+def paid_too_much(voucher: Voucher, *, on: date) -> Money:
+    """What was approved on a voucher beyond what the numbers give now, less what was clawed back."""
+    due, _ = four_of(voucher, through=on).due(rate=voucher.rate, face=Money(voucher.face_fen))
+    back = Clawback.objects.filter(voucher=voucher, confirmed_at__isnull=False)
+    clawed = _sum(back.aggregate(fen=Sum("amount_fen"))["fen"])
+    return max(approved_on(voucher.id) - clawed - due, Money(0))
+
+
 def redeemed_before(voucher: UUID, *, number: int) -> Money:
     """What earlier redemptions of a voucher came to; refused and withdrawn ones count nothing."""
     clawed = Clawback.objects.filter(voucher=voucher, confirmed_at__isnull=False)
@@ -80,6 +106,7 @@ def due_now(voucher: Voucher, *, through: date, number: int) -> tuple[Four, Mone
     before = redeemed_before(voucher.id, number=number)
     if four.captured is not None:
         most = before + four.captured - _redeemed(voucher.id, number=number)
+        most += reclaimed(voucher.id)
         if most < found:
             found, binding = most, "captured"
     # Less than before (a correction) is nothing due here; what is too much is clawed back.
@@ -93,6 +120,13 @@ def _sum(fen: int | None) -> Money:
 def owes_account(organisation: UUID, programme: str) -> str:
     """What an organisation has to give back of one programme."""
     return accounts.receivable(Ref("organisation", organisation), programme.replace(":", "-"))
+
+
+def reclaim_account(provider: UUID) -> str:
+    """What corrections gave back to vouchers of money that the treasury has paid to this provider,
+    until a clawback answers for it.
+    """
+    return accounts.receivable(Ref("organisation", provider), accounts.VOUCHER)
 
 
 def owed_to(programme: str, organisation: UUID) -> Money:

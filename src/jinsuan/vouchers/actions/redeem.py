@@ -235,7 +235,7 @@ def numbers(row: Redemption) -> str:
 def _redemption(case: UUID, actor: Actor, now: datetime) -> Redemption:
     held = locked(case, actor=actor, now=now)
     row = (
-        Redemption.objects.select_for_update(of=("self",), no_key=True)
+        Redemption.objects.select_for_update(of=("self", "voucher"), no_key=True)
         .select_related("case", "voucher__programme")
         .filter(case=held)
         .first()
