@@ -22,6 +22,7 @@ from jinsuan.metering.models import (
     Meter,
     Tariff,
     UsageReading,
+    UseCorrection,
 )
 
 
@@ -112,6 +113,42 @@ def charge_view(ref: Ref) -> ChargeView:
             )
             for line in lines.order_by("reading__resource")
         ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionView:
+    """更正: a reading that was wrong, what it should have been, and who said and agreed so."""
+
+    ref: Ref
+    resource: str
+    before: int
+    after: int
+    reason: str
+    document: str
+    proposed_by: Ref
+    proposed_at: datetime
+    agreed_by: Ref
+    agreed_at: datetime
+
+
+def correction_of(charge: Ref) -> CorrectionView | None:
+    """The correction behind a charge; None for a charge that readings made."""
+    row = UseCorrection.objects.filter(charge=charge.id, agreed=True).first()
+    if row is None:
+        return None
+    assert row.answered_by is not None and row.answered_at is not None
+    return CorrectionView(
+        ref=Ref("usecorrection", row.id),
+        resource=row.resource,
+        before=row.before_milli,
+        after=row.after_milli,
+        reason=row.reason,
+        document=row.document,
+        proposed_by=Ref("person", row.proposed_by),
+        proposed_at=row.proposed_at,
+        agreed_by=Ref("person", row.answered_by),
+        agreed_at=row.answered_at,
     )
 
 

@@ -115,7 +115,7 @@ def apply_correction(correction: UUID, *, actor: Actor, now: datetime) -> Step |
     if _stands(meter.attempt, row.resource)[0] != row.before_milli:
         raise CorrectionRefused("提出更正以后又有新的读数", "请驳回这一件，由中心按新的读数重提。")
     _answer(row, True, "", actor, now)
-    readings = [one for one in latest_readings({meter.attempt})[meter.attempt]]
+    readings = list(latest_readings({meter.attempt})[meter.attempt])
     old = next((one for one in readings if one.resource == row.resource), None)
     fresh = UsageReading.objects.create(
         attempt=meter.attempt,
