@@ -356,12 +356,12 @@ def test_a_redemption_from_four_numbers_to_paid(cast: Cast, turn: Turn) -> None:
     there = f"/拨付/{second.number}"
     assert as_(cast.checker).post(there, {"act": "confirm"}).status_code == 302
     assert as_(cast.payer).post(f"{there}/银行文件").status_code == 200
-    wrong = upload(cast.payer, batch, "BK9")
-    assert wrong.status_code == 409
+    assert upload(cast.payer, batch, "BK9").status_code == 409
     for _ in range(2):
         assert upload(cast.payer, second, "BK2").status_code == 302
     assert state(case) == "paid"
     assert "BK2" in as_(cast.world.auditor).get(there).content.decode()
+    assert "银行已付 1 笔" in as_(cast.payer).get("/拨付").content.decode()
     assert check_book().differences == ()
 
 

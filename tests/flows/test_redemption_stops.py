@@ -171,7 +171,7 @@ def test_a_repayment_counts_against_its_own_programme_and_once() -> None:
     bill(cast, voucher, "700")
     pay(cast, voucher)
     clawed(cast, voucher, "140")
-    with pytest.raises(ClawbackRefused, match=r"2025:b01.*0\.00"):
+    with pytest.raises(ClawbackRefused, match=r"0\.00"):
         repay(cast, "10", programme="2025:b01")
     repay(cast, "100")
     repay(cast, "40", "R2")

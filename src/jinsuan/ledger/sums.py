@@ -14,10 +14,12 @@ from jinsuan.ledger.reasons import Reason
 
 CHUNK = 5000
 
+# What is reserved, and what lets go of it, moves nothing.
 _CREDITED = """
     SELECT a.code, sum(t.fen)::bigint
     FROM ledger_transfer t JOIN ledger_account a ON a.id = t.credit_id
     WHERE a.kind = %(kind)s AND t.reason = ANY (%(reasons)s::text[])
+        AND t.step IN ('single', 'post')
     GROUP BY a.code
 """
 
@@ -35,8 +37,9 @@ _EARNED = """
            sum(CASE WHEN c.kind = 'payable' THEN t.fen ELSE -t.fen END)::bigint
     FROM ledger_transfer t
     JOIN ledger_account c ON c.id = t.credit_id JOIN ledger_account d ON d.id = t.debit_id
-    WHERE t.reason = ANY (%(reasons)s::text[]) AND c.kind = 'payable'
-       OR t.reason = 'correction' AND starts_with(t.cause, 'charge_')
+    WHERE t.step IN ('single', 'post')
+      AND (t.reason = ANY (%(reasons)s::text[]) AND c.kind = 'payable'
+           OR t.reason = 'correction' AND starts_with(t.cause, 'charge_'))
     GROUP BY 1
 """
 
@@ -66,8 +69,9 @@ _BY_CAUSE = """
                                    THEN d.code ELSE c.code END)
     FROM ledger_transfer t
     JOIN ledger_account c ON c.id = t.credit_id JOIN ledger_account d ON d.id = t.debit_id
-    WHERE t.reason = ANY (%(reasons)s::text[])
-       OR t.reason = 'correction' AND starts_with(t.cause, 'charge_')
+    WHERE t.step IN ('single', 'post')
+      AND (t.reason = ANY (%(reasons)s::text[])
+           OR t.reason = 'correction' AND starts_with(t.cause, 'charge_'))
     GROUP BY t.cause ORDER BY t.cause COLLATE "C"
 """
 

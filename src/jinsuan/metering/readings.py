@@ -23,6 +23,7 @@ class Doubt(StrEnum):
     JUMPED = "jumped"  # 超过物理可能
     FOREIGN = "foreign"  # 资源不属于该作业
     CORRECTED = "corrected"  # 读数已经更正
+    ENDED = "ended"  # 作业已经结束
 
 
 DOUBT_ZH = {
@@ -31,6 +32,7 @@ DOUBT_ZH = {
     Doubt.JUMPED: "累计读数超过该作业所占资源可能达到的上限",
     Doubt.FOREIGN: "读数的资源不在该作业的占用范围内",
     Doubt.CORRECTED: "该资源的读数已经更正，之后又报来更大的读数",
+    Doubt.ENDED: "读数时间晚于作业结束 30 秒以上",
 }
 
 
@@ -44,12 +46,14 @@ class Claim:
         last: the last believed cumulative value.
         corrected: whether people agreed that this meter was wrong; what it says from then on is
             theirs to judge.
+        ended: when the attempt ended, on the centre's clock; None while it runs.
     """
 
     held_milli: int | None
     since: datetime
     last: int
     corrected: bool = False
+    ended: datetime | None = None
 
 
 def doubt(
@@ -64,6 +68,8 @@ def doubt(
         return Doubt.FOREIGN
     if occurred_at > now + MAX_AHEAD:
         return Doubt.AHEAD
+    if claim.ended is not None and occurred_at > claim.ended + TOLERANCE:
+        return Doubt.ENDED
     if milli_unit_seconds < claim.last:
         return Doubt.DECREASED
     if claim.corrected and milli_unit_seconds > claim.last:
@@ -73,3 +79,16 @@ def doubt(
     if milli_unit_seconds * MILLI > ceiling_ms:
         return Doubt.JUMPED
     return None
+
+
+def doubt_in_file(
+    milli_unit_seconds: int, occurred_at: datetime, claim: Claim, *, received_at: datetime
+) -> Doubt | None:
+    """The same for a reading that was handed in by file, perhaps weeks after it was taken.
+
+    A live reading is judged at once, so time itself bounds it. Here the file's own time does, with
+    as much allowance as a centre's clock has, and never beyond the moment the file came.
+    `actions.rated` says the same in SQL.
+    """
+    seen = min(received_at, occurred_at + MAX_AHEAD)
+    return doubt(milli_unit_seconds, occurred_at, claim, now=seen)

@@ -118,7 +118,9 @@ def _corrected(
     if charge.amount >= Money(0):
         facts.append(("为什么是欠款", "作业已结清，没有冻结的钱，更正多出的费用记为下单方欠款"))
         return facts
-    rule = f"券只留 ⌊{rate} × {charge.cumulative}⌋，多付的退回原券；其余先抵这次尝试的欠款，再退现金"
+    rule = (
+        f"券只留 ⌊{rate} × {charge.cumulative}⌋，多付的退回原券；其余先抵这次尝试的欠款，再退现金"
+    )
     facts.append(("怎么退", rule))
     if transfer.key.startswith("correct-paid:"):
         facts.append(("已兑付的部分", "财政已经付给收款单位，先退回券，另行提出追缴，由另一人复核"))

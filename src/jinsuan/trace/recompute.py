@@ -258,15 +258,17 @@ def redemptions(bundle: Bundle) -> Iterator[str]:
 
 def _redeemed_before(bundle: Bundle, row: Bundle) -> int:
     """What earlier redemptions took with them, less what corrections gave back of it until then."""
-    ours = [one["number"] for one in bundle["transfers"] if one["content"]["cause"] == row["redemption"]]
-    back = sum(
+    ours = [
+        one["number"] for one in bundle["transfers"] if one["content"]["cause"] == row["redemption"]
+    ]
+    back: int = sum(
         one["content"]["fen"]
         for one in bundle["transfers"]
         if one["content"]["key"].startswith("correct-paid:")
         and one["content"]["key"].endswith(f":{row['voucher']}")
         and one["number"] < max(ours, default=2**62)
     )
-    earlier = sum(
+    earlier: int = sum(
         one["amount_fen"]
         for one in bundle["redemptions"]
         if one["voucher"] == row["voucher"] and one["number"] < row["number"]

@@ -129,17 +129,17 @@ def reclaim_account(provider: UUID) -> str:
     return accounts.receivable(Ref("organisation", provider), accounts.VOUCHER)
 
 
-def owed_to(programme: str, organisation: UUID) -> Money:
-    """追缴款 that an organisation has not given back yet to one programme."""
-    code = owes_account(organisation, programme)
-    return Money(0) - balances([code])[code].available
-
-
 def owed(organisation: UUID) -> Money:
     """追缴款 that an organisation has not given back yet, over all programmes."""
     codes = Programme.objects.values_list("code", flat=True)
     found = balances([owes_account(organisation, code) for code in codes])
     return Money(0) - Money.total(one.available for one in found.values())
+
+
+def owed_of(organisation: UUID, programme: str) -> Money:
+    """追缴款 of one programme that an organisation has not given back yet."""
+    code = owes_account(organisation, programme)
+    return Money(0) - balances([code])[code].available
 
 
 def paid_on(voucher: UUID) -> Money:

@@ -92,6 +92,14 @@ def seal(timestamp: int) -> int:
     return _run(ticks.seal)
 
 
+@app.periodic(cron="* * * * * */5")
+@app.task(name="notify", queueing_lock="notify")
+def notify(timestamp: int) -> int:
+    """Every five seconds: what was sealed since, told to whom it concerns."""
+    del timestamp
+    return _run(ticks.notify)
+
+
 @app.periodic(cron="* * * * * */10")
 @app.task(name="reap", queueing_lock="reap")
 async def reap(timestamp: int) -> int:
@@ -107,4 +115,6 @@ async def reap(timestamp: int) -> int:
     return len(stalled)
 
 
-TIMERS = frozenset({"turn", "watch", "reap", "sweep", "vouchers", "seal", "cases", "warn"})
+TIMERS = frozenset(
+    {"turn", "watch", "reap", "sweep", "vouchers", "seal", "cases", "warn", "notify"}
+)

@@ -21,6 +21,7 @@ from jinsuan.entrypoints.api import once
 from jinsuan.entrypoints.seal_keys import digest, signer
 from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.ref import Actor
+from jinsuan.ledger.delivery import NOTIFY, ROWS, deliver
 from jinsuan.ledger.seal import seal_all
 from jinsuan.vouchers.actions import book_differences, expire_due, sweep_ended, warn_expiring
 from jinsuan.vouchers.actions.grant import (
@@ -31,6 +32,7 @@ from jinsuan.vouchers.actions.grant import (
     pass_checks,
 )
 from jinsuan.vouchers.errors import ProgrammeClosed
+from jinsuan.vouchers.letters import letters
 from jinsuan.vouchers.queries_bank import bank_totals
 from jinsuan.vouchers.reconcile import differences
 
@@ -160,3 +162,18 @@ def seal(now: Clock) -> int:
         return rows
 
     return tried(act, "seal")
+
+
+def notify(now: Clock) -> int:
+    """Read what was sealed and tell whom it concerns; returns how many sealed rows were read."""
+    done = 0
+    while rows := tried(_told(now), "notify"):
+        done += rows
+        if rows < ROWS:
+            break
+    return done
+
+
+def _told(now: Clock) -> Callable[[], int]:
+    at = now()
+    return partial(deliver, NOTIFY, partial(letters, now=at), now=at)

@@ -26,6 +26,7 @@ from jinsuan.ledger.actions import Note, Posting, post, record
 from jinsuan.ledger.queries import balance
 from jinsuan.ledger.reasons import Reason
 from jinsuan.ledger.steps import Step
+from jinsuan.registry.models import Organisation
 from jinsuan.vouchers.actions.checks import check_case, checked
 from jinsuan.vouchers.differences import check_not_stopped
 from jinsuan.vouchers.errors import ApplicantOwes, ProgrammeClosed, ProgrammeRuns
@@ -77,6 +78,9 @@ def approve_application(
     """
     row = _application(case, actor, now)
     _in_year(row.programme, now)
+    # Locked before the law is asked: two of one applicant's cases approved at once would both be
+    # decided on what it had received before, and would both set its cap.
+    Organisation.objects.select_for_update(no_key=True).get(id=row.case.applicant_id)
     owes = owed(row.case.applicant_id)
     if owes:
         raise ApplicantOwes(row.case.applicant.name, owes)

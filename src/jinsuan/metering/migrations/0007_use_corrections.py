@@ -36,7 +36,7 @@ DROP FUNCTION metering_correction_answered_once;
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('metering', '0005_invoice_guards'),
+        ('metering', '0006_usage_files'),
     ]
 
     operations = [
@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='usagereading',
             name='correction',
-            field=models.IntegerField(default=0),
+            field=models.IntegerField(db_default=0, default=0),
         ),
         migrations.AddConstraint(
             model_name='usagereading',
