@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jinsuan.entrypoints.cli.show import AsJson, as_json, table
+from jinsuan.entrypoints.cli.show import AsJson, as_json
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -92,9 +92,10 @@ def list_command(username: As, organisation: Organisation = None, json: AsJson =
     if json:
         as_json([{name: str(getattr(one, name)) for name in names} for one in found])
     else:
-        heads = ["编号", "尝试", "算力企业", "资源", "原读数", "应为", "事由", "依据"]
-        rows = [tuple(getattr(one, name) for name in names) for one in found]
-        table("等待答复的用量更正（毫单位秒）", heads, rows)
+        for one in found:
+            typer.echo(f"{one.ref}  {one.provider}，{one.attempt}")
+            typer.echo(f"  {one.resource} 累计 {one.before} → {one.after} 毫单位秒")
+            typer.echo(f"  {one.reason}（依据 {one.document}）")
     raise typer.Exit(1 if found else 0)
 
 
