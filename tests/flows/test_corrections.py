@@ -344,3 +344,18 @@ def test_the_trace_explains_a_correction_and_its_bundle_verifies() -> None:
     for attempt_told in cut["attempts"]:
         attempt_told["rate"] = [1, 4]
     assert any(check.differences and check.name.startswith("券付") for check in verify(cut))
+
+
+def test_a_claim_counts_what_was_corrected_after_its_last_day() -> None:
+    from jinsuan.vouchers.actions.grant import issue_granted
+    from tests.flows.world import SYSTEM
+
+    cast = make_cast("beijing-2023-ai-voucher")
+    case = cast.apply(yuan="10000")
+    cast.recommend(case)
+    cast.approve(case, chosen=Money.yuan("1500"))
+    voucher = issue_granted(case, actor=SYSTEM, now=AFTER_NOTICE)
+    of = Meter.objects.get(job=cast.use(100, AFTER_NOTICE).id).attempt
+    bill(cast, voucher, "713")
+    assert correct(cast, of, 50) == ()
+    assert Redemption.objects.get(case=asked(cast, voucher)).amount_fen == 7_260

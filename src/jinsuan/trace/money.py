@@ -6,6 +6,8 @@ from collections import defaultdict
 from datetime import datetime, time, timedelta
 from uuid import UUID
 
+from django.db.models import Q
+
 from jinsuan.casework.models import PaymentLine
 from jinsuan.dispatch import queries as dispatch
 from jinsuan.kernel.errors import NotFound
@@ -170,8 +172,11 @@ def captures_of(row: Redemption) -> list[ledger.TransferView]:
         .first()
     )
     sources = FundingSource.objects.filter(voucher=row.voucher_id)
+    approved = ledger.transfers_caused_by(Ref("redemption", row.id))
+    known = max((one.recorded_at for one in approved), default=row.case.opened_at)
     charges = Charge.objects.filter(
-        recorded_at__lt=datetime.combine(row.through + timedelta(days=1), time(), BEIJING)
+        Q(recorded_at__lt=datetime.combine(row.through + timedelta(days=1), time(), BEIJING))
+        | Q(amount_fen__lt=0, recorded_at__lte=known)
     )
     if row.captured_fen is None:
         charges = charges.filter(attempt__contract=row.voucher.contract_id)

@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 from uuid import UUID
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from jinsuan.casework.models import Case
 from jinsuan.kernel.money import Money
@@ -28,9 +28,10 @@ def four_of(voucher: Voucher, *, through: date) -> Four:
     assert voucher.contract_id is not None, "only a voucher granted on a contract is redeemed"
     terms = terms_of(voucher.programme.pack, voucher.programme.rule)
     lines = ContractLine.objects.filter(contract=voucher.contract_id, category__in=terms.categories)
+    end = datetime.combine(through + timedelta(days=1), time(), BEIJING)
+    # What a correction took back counts from the moment it is known: it was never used at all.
     charges = Charge.objects.filter(
-        attempt__contract=voucher.contract_id,
-        recorded_at__lt=datetime.combine(through + timedelta(days=1), time(), BEIJING),
+        Q(recorded_at__lt=end) | Q(amount_fen__lt=0), attempt__contract=voucher.contract_id
     )
     metered = _sum(charges.aggregate(fen=Sum("amount_fen"))["fen"])
     attempts = Meter.objects.filter(contract=voucher.contract_id).values("attempt")

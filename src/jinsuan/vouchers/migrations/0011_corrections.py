@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('registry', '0006_relation_guards'),
-        ('vouchers', '0009_ordered_redemptions'),
+        ('vouchers', '0010_ordered_redemptions'),
     ]
 
     operations = [

@@ -28,5 +28,5 @@ DROP FUNCTION vouchers_redemption_ordered;
 class Migration(migrations.Migration):
     """One trigger."""
 
-    dependencies = [("vouchers", "0008_differences"), ("casework", "0004_payee_guards")]
+    dependencies = [("vouchers", "0009_check_data"), ("casework", "0004_payee_guards")]
     operations = [migrations.RunSQL(FORWARD, BACKWARD)]
