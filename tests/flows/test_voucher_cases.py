@@ -35,7 +35,7 @@ from jinsuan.vouchers.actions.grant import (
 from jinsuan.vouchers.errors import (
     ApplicationIncomplete,
     ProgrammeClosed,
-    YearNotOver,
+    ProgrammeRuns,
 )
 from jinsuan.vouchers.models import Voucher
 from tests.flows.voucher_world import (
@@ -208,7 +208,7 @@ def test_no_case_ends_with_a_year_that_still_runs() -> None:
     assert reserved < full
     last_moment = datetime(2025, 12, 31, 15, 59, 59, tzinfo=UTC)  # Beijing's last second of 2025
     for early in (NOW.replace(month=12, day=30), last_moment):
-        with pytest.raises(YearNotOver, match="2025-12-31"):
+        with pytest.raises(ProgrammeRuns, match="2025-12-31"):
             end_with_year(case, actor=SYSTEM, now=early)
     assert left(POOL) == reserved and Case.objects.get(id=case).state == "notice"
 
@@ -226,7 +226,7 @@ def test_only_the_platform_ends_a_case_with_its_year_and_only_once() -> None:
     for actor in (cast.officer, cast.second, cast.city, cast.tenant):
         with pytest.raises(DomainError) as refused:
             end_with_year(case, actor=actor, now=january)
-        assert not isinstance(refused.value, YearNotOver)
+        assert not isinstance(refused.value, ProgrammeRuns)
         assert Case.objects.get(id=case).state == "notice"
     end_with_year(case, actor=SYSTEM, now=january)
     with pytest.raises(DomainError):

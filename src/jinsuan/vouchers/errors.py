@@ -48,18 +48,18 @@ class ProgrammeClosed(DomainError):
 
 
 @dataclass(eq=False)
-class YearNotOver(DomainError):
-    """年度还没有结束: a case does not end with a year that still runs."""
+class ProgrammeRuns(DomainError):
+    """算力券年度还没有结束: what waits for its vouchers is not given up yet."""
 
-    code: ClassVar[str] = "vouchers.year_not_over"
+    code: ClassVar[str] = "vouchers.programme_runs"
     programme: str
     on: date
     closes_on: date
 
     def explain(self) -> str:
         return (
-            f"没有终止案件：{self.programme} 到 {self.closes_on}（含）为止，今天 {self.on} 还在年度内。"
-            "公示期满后照常发放；要改判请由省级经办处理异议。"
+            f"没有按年度结束办理：{self.programme} 到 {self.closes_on}（含）才结束，今天是 {self.on}。"
+            "公示期满照常发券；不发的，请按撤回或撤销办理。"
         )
 
 

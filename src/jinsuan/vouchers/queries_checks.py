@@ -336,7 +336,7 @@ def series_of(contract: UUID) -> list[Series]:
         for one in LockedPrice.objects.filter(attempt__in=attempts)
     }
     points: dict[tuple[UUID, str], list[tuple[datetime, int]]] = defaultdict(list)
-    readings = UsageReading.objects.filter(attempt__in=attempts)
+    readings = UsageReading.objects.filter(attempt__in=attempts, correction=0)
     for one in readings.order_by("occurred_at", "milli_unit_seconds", "id").iterator(5_000):
         points[one.attempt, one.resource].append((one.occurred_at, one.milli_unit_seconds))
     return [

@@ -29,7 +29,7 @@ from jinsuan.ledger.steps import Step
 from jinsuan.registry.models import Organisation
 from jinsuan.vouchers.actions.checks import check_case, checked, refuse_new_doubts
 from jinsuan.vouchers.differences import check_not_stopped
-from jinsuan.vouchers.errors import ApplicantOwes, ProgrammeClosed, YearNotOver
+from jinsuan.vouchers.errors import ApplicantOwes, ProgrammeClosed, ProgrammeRuns
 from jinsuan.vouchers.judging import Judgement, is_high, judge, limit_account
 from jinsuan.vouchers.models import Application, Programme, Voucher
 from jinsuan.vouchers.queries_redeem import owed
@@ -293,13 +293,12 @@ def end_with_year(case: UUID, *, actor: Actor, now: datetime) -> None:
     """The programme's year ended during the notice (年度结束): the money goes free, the case ends.
 
     Raises:
-        YearNotOver: its last day, that day included, is not over.
+        ProgrammeRuns: the year is not over yet.
         NotFound, NotAllowed, MoveNotAllowed, CaseFrozen.
     """
     row = _application(case, actor, now)
-    today = beijing_date(now)
-    if today <= row.programme.closes_on:
-        raise YearNotOver(row.programme.title, today, row.programme.closes_on)
+    if beijing_date(now) <= row.programme.closes_on:
+        raise ProgrammeRuns(row.programme.title, beijing_date(now), row.programme.closes_on)
     move_case(case, "年度结束", reason=f"{row.programme.title}已经结束", actor=actor, now=now)
     assert row.decision is not None
     post(_resolve(row, Step.VOID, Ref("case", case), now), actor=actor, now=now)

@@ -11,7 +11,7 @@ from django.db.models import Max
 from jinsuan.casework.actions.cases import locked, move_case, open_case
 from jinsuan.casework.actions.evidence import claim_documents
 from jinsuan.casework.documents import invoice
-from jinsuan.casework.models import ClaimedDocument
+from jinsuan.casework.models import ClaimedDocument, PaymentLine
 from jinsuan.casework.moves import TABLES
 from jinsuan.kernel.errors import NotAllowed, NotFound
 from jinsuan.kernel.money import Money
@@ -27,7 +27,7 @@ from jinsuan.vouchers.errors import ApplicantOwes, RedemptionRefused
 from jinsuan.vouchers.four import LABELS
 from jinsuan.vouchers.models import Redemption, Voucher
 from jinsuan.vouchers.queries_checks import invoices_of, subject_of
-from jinsuan.vouchers.queries_redeem import four_of, owed, redeemed_before
+from jinsuan.vouchers.queries_redeem import due_now, owed
 from jinsuan.vouchers.terms import Pays, terms_of
 
 
@@ -173,9 +173,10 @@ def stop_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) -> 
 
     Raises:
         NotFound, NotAllowed, MoveNotAllowed, CaseFrozen, BadInput.
-        InsufficientBalance: it was paid already.
+        RedemptionRefused: it stands in a payment batch, or the bank has it.
     """
     row = _redemption(case, actor, now)
+    _check_not_ordered(row)
     approved = row.case.moves_made
     move_case(case, "暂停拨付", reason=reason, actor=actor, now=now)
     forth = _posting(row, Reason.REDEEM, now, moves=approved)
@@ -190,6 +191,25 @@ def stop_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) -> 
     )
     post([back], actor=actor, now=now)
     _note("redemption.stop", row, actor, now)
+
+
+ORDERED = (PaymentLine.State.PENDING, PaymentLine.State.SENT, PaymentLine.State.ACCEPTED)
+
+
+def _check_not_ordered(row: Redemption) -> None:
+    """Whoever orders a payment locks the case first, as we did, so none can come in between."""
+    lines = PaymentLine.objects.filter(basis=str(Ref("redemption", row.id)), state__in=ORDERED)
+    line = lines.select_related("batch").first()
+    if line is None:
+        return
+    state = PaymentLine.State(line.state)
+    pending = state is PaymentLine.State.PENDING
+    raise RedemptionRefused(
+        f"它在拨付批次 {line.batch.number} 里（{state.label}）",
+        "请财政先取消这个批次，再暂停拨付。"
+        if pending
+        else "钱已交银行，不能再停；银行退回后可以暂停，已付的由省级经办提出追缴。",
+    )
 
 
 def _posting(row: Redemption, reason: Reason, now: datetime, moves: int | None = None) -> Posting:
@@ -213,16 +233,12 @@ def _posting(row: Redemption, reason: Reason, now: datetime, moves: int | None =
 
 def _measure(row: Redemption) -> None:
     """The numbers as they are now, written on the row."""
-    four = four_of(row.voucher, through=row.through)
-    face, rate = Money(row.voucher.face_fen), row.voucher.rate
-    cumulative, binding = four.due(rate=rate, face=face)
-    before = redeemed_before(row.voucher_id, number=row.number)
+    four, cumulative, before, binding = due_now(row.voucher, through=row.through, number=row.number)
     row.contract_fen, row.metered_fen = four.contract.fen, four.metered.fen
     row.invoiced_fen, row.paid_fen = four.invoiced.fen, four.paid.fen
     row.captured_fen = None if four.captured is None else four.captured.fen
     row.before_fen, row.binding = before.fen, binding
-    # Less than before (a correction) is nothing due here; what is too much is clawed back.
-    row.cumulative_fen = max(cumulative, before).fen
+    row.cumulative_fen = cumulative.fen
     row.amount_fen = row.cumulative_fen - row.before_fen
     row.save()
 
@@ -239,7 +255,7 @@ def numbers(row: Redemption) -> str:
 def _redemption(case: UUID, actor: Actor, now: datetime) -> Redemption:
     held = locked(case, actor=actor, now=now)
     row = (
-        Redemption.objects.select_for_update(of=("self",), no_key=True)
+        Redemption.objects.select_for_update(of=("self", "voucher"), no_key=True)
         .select_related("case", "voucher__programme")
         .filter(case=held)
         .first()
