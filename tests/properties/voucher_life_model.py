@@ -87,7 +87,7 @@ class Score:
 
     # ------------------------------------------------------------- who pays
 
-    def usable(self, tenant: UUID, today: date, contract: UUID) -> list[VoucherScore]:
+    def usable(self, tenant: UUID, today: date, contract: UUID | None) -> list[VoucherScore]:
         """Vouchers of a tenant that may pay today, the one that expires first in front."""
         rows = [
             v
@@ -102,7 +102,7 @@ class Score:
         return sorted(rows, key=lambda v: (v.expires_on, v.id))
 
     def plan(
-        self, tenant: UUID, cover: int, today: date, contract: UUID, *, vouchers: bool
+        self, tenant: UUID, cover: int, today: date, contract: UUID | None, *, vouchers: bool
     ) -> tuple[Fraction, dict[UUID, int], int]:
         """How a hold would be paid: rate, vouchers' parts, cash."""
         rows = self.usable(tenant, today, contract) if vouchers else []
@@ -119,10 +119,12 @@ class Score:
         job.cash[0] += cash
         self.jobs[job.id] = job
 
-    def plan_more(self, job: JobScore, cover: int, today: date) -> tuple[dict[UUID, int], int]:
+    def plan_more(
+        self, job: JobScore, cover: int, today: date, contract: UUID | None
+    ) -> tuple[dict[UUID, int], int]:
         """What a top-up takes: only of vouchers that the job has drawn on, never above its rate."""
         more = cover - job.covered
-        rows = [v for v in self.usable(job.tenant, today, job.contract) if v.id in job.parts]
+        rows = [v for v in self.usable(job.tenant, today, contract) if v.id in job.parts]
         so_far = sum(held for held, _ in job.parts.values())
         room = min(int(job.rate * cover) - so_far, more)
         parts = take(room, [(v.id, v.left) for v in rows])
