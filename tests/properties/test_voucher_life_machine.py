@@ -12,12 +12,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.properties.voucher_life_grants import Grants
 from tests.properties.voucher_life_jobs import Jobs
 from tests.properties.voucher_life_officers import Officers
 from tests.properties.voucher_life_stage import BEIJING, SHANXI, Stage, make_stage
 
 
-class Life(Jobs, Officers):
+class Life(Jobs, Officers, Grants):
     """One programme, one provider, two users."""
 
 

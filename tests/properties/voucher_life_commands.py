@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.db import transaction
 from hypothesis.stateful import RuleBasedStateMachine, invariant
@@ -31,6 +32,7 @@ class Commands(RuleBasedStateMachine):
         self.book = Book()
         self.print: dict[object, object] | None = None
         self.counter = 0
+        self.asked: dict[UUID, tuple[int, int]] = {}  # case: whose, contract in fen
 
     def teardown(self) -> None:
         try:

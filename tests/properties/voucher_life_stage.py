@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
-from jinsuan.kernel.ref import Actor, Role
+from jinsuan.kernel.ref import Role
 from jinsuan.metering.models import Contract
 from jinsuan.vouchers.actions import book_top_up
 from jinsuan.vouchers.actions.grant import issue_granted
@@ -41,11 +42,8 @@ class Stage:
         """The second user leads a national project: a higher rate, where the law has one."""
         return {"m09_leads_national": "yes"} if self.deduct and place else {}
 
-    def owner(self, role: str, case_of: Cast) -> Actor:
-        """Whoever of this role may act on a case."""
-        return {Role.RECOMMENDER: case_of.city, Role.PROVINCIAL_OFFICER: case_of.officer}[
-            Role(role)
-        ]
+    def rate(self, place: int) -> Fraction:
+        return Fraction(3, 10) if self.answers(place) else Fraction(1, 5)
 
     def score(self) -> Score:
         """What stands in the books before a story begins."""
@@ -101,14 +99,14 @@ def make_stage(pack: str) -> Stage:
     for place, (cast, yuan) in enumerate(zip(stage.casts, ("505.55", "350.03"), strict=True)):
         case = cast.apply(f"HT-{place}", yuan, **stage.answers(place))
         cast.recommend(case)
-        cast.approve(case, **chosen(cast, yuan))
+        cast.approve(case, **chosen(cast, Money.yuan(yuan).fen))
         issue_granted(case, actor=SYSTEM, now=AFTER_NOTICE)
     return stage
 
 
-def chosen(cast: Cast, yuan: str) -> dict[str, Any]:
+def chosen(cast: Cast, fen: int) -> dict[str, Any]:
     """Under a ceiling rule the officer names the sum: a fifth of the contract, rounded down."""
-    return {} if cast.pack == SHANXI else {"chosen": Money(Money.yuan(yuan).fen // 5)}
+    return {} if cast.pack == SHANXI else {"chosen": Money(fen // 5)}
 
 
 def contract_on(tenant: UUID, now: datetime) -> UUID | None:
