@@ -12,18 +12,21 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.properties.voucher_life_claims import Claims
 from tests.properties.voucher_life_grants import Grants
 from tests.properties.voucher_life_jobs import Jobs
 from tests.properties.voucher_life_officers import Officers
+from tests.properties.voucher_life_payments import Payments
 from tests.properties.voucher_life_stage import BEIJING, SHANXI, Stage, make_stage
 
 
-class Life(Jobs, Officers, Grants):
+class Life(Jobs, Officers, Grants, Claims, Payments):
     """One programme, one provider, two users."""
 
 
 def play(stage: Stage, examples: int) -> None:
     Life.stage = stage
+    Life.told.clear()
     run_state_machine_as_test(
         Life,
         settings=settings(
@@ -42,3 +45,4 @@ def play(stage: Stage, examples: int) -> None:
 def test_no_story_of_a_voucher_breaks_the_book(pack: str) -> None:
     # Every step reads the whole book: fewer stories than elsewhere.
     play(make_stage(pack), settings.default.max_examples * 2 // 5)  # type: ignore[union-attr]
+    print(*sorted(Life.told.items()), sep="\n")  # shown with -s: how often each command did what

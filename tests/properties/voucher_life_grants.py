@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from jinsuan.casework.actions.cases import move_case
-from jinsuan.casework.actions.evidence import close_finding
 from jinsuan.casework.actions.notices import decide_objection, record_objection
 from jinsuan.casework.models import Case, Finding
 from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.money import Money
-from jinsuan.kernel.ref import Actor, Role
 from jinsuan.vouchers.actions.grant import (
     approve_application,
     end_with_year,
@@ -72,30 +68,6 @@ class Grants(Commands):
             self.now += timedelta(days=days)
         self.close_findings(case)
         getattr(self, f"_{step}")(case, state, again)
-
-    def close_findings(self, case: UUID) -> None:
-        owners = {
-            Role.RECOMMENDER: self.stage.cast.city,
-            Role.PROVINCIAL_OFFICER: self.stage.cast.officer,
-        }
-        rows = Finding.objects.filter(case=case, closed_at=None, blocking=True)
-        for row in rows.order_by("opened_at", "id"):
-            owner = owners[Role(row.owner)]
-            self.act(
-                partial(
-                    close_finding,
-                    row.id,
-                    confirmed=False,
-                    reason="核过",
-                    actor=owner,
-                    now=self.now,
-                )
-            )
-
-    def moved(self, case: UUID, name: str, actor: Actor, *, again: bool) -> Any:
-        return self.act(
-            partial(move_case, case, name, reason="测试", actor=actor, now=self.now), again=again
-        )
 
     def _check(self, case: UUID, state: str, again: bool) -> None:
         answer = self.act(partial(pass_checks, case, actor=SYSTEM, now=self.now), again=again)

@@ -150,6 +150,7 @@ class Jobs(Commands):
         cost = Fraction(job.usage * PRICES[card("T4")], 3_600 * 1_000 * 1_000)
         charged = min(int(cost + Fraction(1, 2)), job.authorised)
         assert self.act(settle, again=again) is None
+        self.score.papers.charges.append((job.contract, self.today, charged - job.charged))
         self.score.capture(job, charged)
 
     @precondition(lambda self: self.score.jobs)

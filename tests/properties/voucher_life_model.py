@@ -62,6 +62,35 @@ class JobScore:
 
 
 @dataclass(slots=True, kw_only=True)
+class ClaimScore:
+    """One redemption: `amount` once it was handed in, `approved` while money lies ready or is paid."""
+
+    id: UUID
+    voucher: UUID
+    number: int
+    through: date
+    amount: int = 0
+    invoiced: int = 0
+    approved: bool = False
+    paid: bool = False
+    dead: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Papers:
+    """What contracts, meters, sellers and payers say: four sources, each with its days."""
+
+    ceilings: dict[UUID, int] = field(default_factory=dict)
+    charges: list[tuple[UUID, date, int]] = field(default_factory=list)
+    invoices: list[tuple[UUID, date, int]] = field(default_factory=list)
+    payments: list[tuple[UUID, date, int]] = field(default_factory=list)
+
+    @staticmethod
+    def upto(rows: list[tuple[UUID, date, int]], contract: UUID | None, through: date) -> int:
+        return sum(fen for one, day, fen in rows if one == contract and day <= through)
+
+
+@dataclass(slots=True, kw_only=True)
 class Score:
     """Everything, by what it means; `expected` says on which account it stands."""
 
@@ -77,12 +106,12 @@ class Score:
     granted: dict[UUID, int] = field(default_factory=dict)  # tenant: fen
     vouchers: dict[UUID, VoucherScore] = field(default_factory=dict)
     jobs: dict[UUID, JobScore] = field(default_factory=dict)
-    due: dict[UUID, int] = field(default_factory=dict)  # redemption: approved, not paid
-    paid: int = 0
+    papers: Papers = field(default_factory=Papers)
+    claims: dict[UUID, ClaimScore] = field(default_factory=dict)  # by case
     lapsed: int = 0
     to_pool: int = 0
     bank: int = 0
-    claims: int = 0  # clawbacks confirmed
+    clawed: int = 0
     owed: dict[UUID, int] = field(default_factory=lambda: defaultdict(int))
 
     # ------------------------------------------------------------- who pays
@@ -171,6 +200,38 @@ class Score:
         ended = [v for v in self.vouchers.values() if v.state in ("expired", "revoked")]
         return sum(self.take_back(v, today) for v in ended)
 
+    # ------------------------------------------------------------- redemption
+
+    def four(self, voucher: VoucherScore, through: date) -> tuple[int, int]:
+        """What is due on a voucher in all up to a day, and what of it was invoiced."""
+        papers, contract = self.papers, voucher.contract
+        metered = papers.upto(papers.charges, contract, through)
+        invoiced = papers.upto(papers.invoices, contract, through)
+        short = sum(job.short for job in self.jobs.values() if job.contract == contract)
+        paid = metered - short + papers.upto(papers.payments, contract, through)
+        assert contract is not None
+        base = max(min(papers.ceilings[contract], metered, invoiced, paid), 0)
+        most = voucher.used if self.deduct else voucher.face
+        return min(int(voucher.rate * base), most, voucher.face), invoiced
+
+    def measure(self, claim: ClaimScore) -> tuple[int, int]:
+        """What this redemption adds to the earlier ones, and what was invoiced."""
+        voucher = self.vouchers[claim.voucher]
+        cumulative, invoiced = self.four(voucher, claim.through)
+        earlier = sum(
+            one.amount
+            for one in self.claims.values()
+            if one.voucher == voucher.id and one.number < claim.number and not one.dead
+        )
+        return max(cumulative - earlier + voucher.clawed, 0), invoiced
+
+    def approve(self, claim: ClaimScore, sign: int) -> None:
+        """Approve a redemption (1), or take the approval back (-1)."""
+        voucher, claim.approved = self.vouchers[claim.voucher], sign > 0
+        voucher.redeemed += sign * claim.amount
+        if not self.deduct:
+            voucher.left -= sign * claim.amount
+
     # ------------------------------------------------------------- what must be true
 
     def check(self) -> None:
@@ -207,8 +268,8 @@ class Score:
         posted[f"pool:{code}"] = self.pool + sum(fen for _, fen in self.pending.values())
         posted[f"lapsed:{code}"] = self.lapsed
         posted["bank:supervised"] = -self.bank
-        posted[f"paid:{code}"] = self.paid
-        posted[f"clawback:{code}"] = self.claims
+        posted[f"paid:{code}"] = sum(c.amount for c in self.claims.values() if c.paid)
+        posted[f"clawback:{code}"] = self.clawed
         for grant, (tenant, fen) in self.pending.items():
             out[f"pool:{code}"] += fen
             promised[f"voucher:{Ref('voucher', grant)}"] += fen
@@ -234,8 +295,9 @@ class Score:
             posted[f"hold:{ref}:cash"] = 0 if job.released else job.cash[0] - job.cash[1]
             posted[f"payable:{seller}:cash"] += job.cash[1] + job.short
             posted[f"receivable:{Ref('organisation', job.tenant)}"] -= job.short
-        for redemption, fen in self.due.items():
-            posted[f"due:{Ref('redemption', redemption)}"] = fen
+        for claim in self.claims.values():
+            ready = claim.approved and not claim.paid
+            posted[f"due:{Ref('redemption', claim.id)}"] = claim.amount if ready else 0
         for payee, fen in self.owed.items():
             name = f"receivable:{Ref('organisation', payee)}:{code.replace(':', '-')}"
             posted[name] = -fen

@@ -11,7 +11,7 @@ from uuid import UUID
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Role
-from jinsuan.metering.models import Contract
+from jinsuan.metering.models import Contract, ContractLine
 from jinsuan.vouchers.actions import book_top_up
 from jinsuan.vouchers.actions.grant import issue_granted
 from jinsuan.vouchers.models import Programme, Voucher
@@ -81,6 +81,10 @@ def add_voucher(score: Score, row: Voucher) -> None:
         contract=row.contract_id,
         left=row.face_fen,
     )
+    if row.contract_id is not None:
+        lines = ContractLine.objects.filter(contract=row.contract_id)
+        fen = sum(line.ceiling_fen or 0 for line in lines)
+        score.papers.ceilings[row.contract_id] = fen
 
 
 def make_stage(pack: str) -> Stage:
