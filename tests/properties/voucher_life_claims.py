@@ -54,9 +54,12 @@ class Claims(Commands):
     @rule(data=st.data(), fen=st.integers(1, 70_000), whole=st.booleans(), again=st.booleans())
     def bill(self, data: st.DataObject, fen: int, whole: bool, again: bool) -> None:
         """An invoice of what was metered, or of any sum."""
-        voucher, number = self.a_voucher(data), f"{self.fresh(''):0>20}"
+        self.billed(self.a_voucher(data), 0 if whole else fen, again)
+
+    def billed(self, voucher: VoucherScore, fen: int, again: bool) -> None:
+        number = f"{self.fresh(''):0>20}"
         assert voucher.contract is not None
-        if whole:
+        if not fen:
             papers = self.score.papers
             fen = max(papers.upto(papers.charges, voucher.contract, self.today), 1)
         self.invoiced(voucher, number, fen, "", again)
@@ -117,7 +120,9 @@ class Claims(Commands):
 
     @rule(data=st.data(), back=st.integers(-1, 3))
     def claim(self, data: st.DataObject, back: int) -> None:
-        voucher = self.a_voucher(data)
+        self.start(self.a_voucher(data), back)
+
+    def start(self, voucher: VoucherScore, back: int) -> None:
         payee, through = self.payee(voucher), self.today - timedelta(days=back)
         ours = [c for c in self.score.claims.values() if c.voucher == voucher.id]
         command = partial(start_redemption, voucher.id, through=through, actor=payee, now=self.now)

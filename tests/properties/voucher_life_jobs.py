@@ -50,8 +50,14 @@ class Jobs(Commands):
         vouchers=st.booleans(),
     )
     def hold(self, place: int, authorised: int, part: int, vouchers: bool) -> None:
+        cover = max(1, authorised * part // 100)
+        self.placed(place, authorised, cover, vouchers=vouchers)
+
+    def placed(
+        self, place: int, authorised: int, cover: int, *, vouchers: bool = True
+    ) -> JobScore | None:
         world = self.stage.casts[place].world
-        job, attempt, cover = new_id(), new_id(), max(1, authorised * part // 100)
+        job, attempt = new_id(), new_id()
         want = Want(
             attempt=attempt,
             job=job,
@@ -79,7 +85,7 @@ class Jobs(Commands):
         priced = self.today >= beijing_date(NOW)
         assert bool(refused) == (cash > self.score.cash[world.tenant] or not priced), refused
         if refused:
-            return
+            return None
         meter = Meter.objects.select_related("contract").get(attempt=attempt)
         assert meter.contract_id == contract or (contract is None and meter.contract.standard)
         score = JobScore(
@@ -95,6 +101,7 @@ class Jobs(Commands):
             cash=[0, 0],
         )
         self.score.hold(score, parts, cash)
+        return score
 
     def a_job(self, data: st.DataObject) -> JobScore:
         return self.score.jobs[data.draw(st.sampled_from(sorted(self.score.jobs)))]
@@ -109,7 +116,11 @@ class Jobs(Commands):
     )
     def use(self, data: st.DataObject, minutes: int, share: int, late: bool, again: bool) -> None:
         """The centre reports, perhaps twice, perhaps an older report last; all is charged."""
-        job = self.a_job(data)
+        self.used(self.a_job(data), minutes, share, late=late, again=again)
+
+    def used(
+        self, job: JobScore, minutes: int, share: int, *, late: bool = False, again: bool = False
+    ) -> None:
         self.now += timedelta(minutes=minutes)
         lasted = self.now - job.since + timedelta(seconds=30)
         most = CARDS * (lasted // timedelta(milliseconds=1)) // 1_000

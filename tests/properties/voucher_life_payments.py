@@ -15,19 +15,72 @@ from jinsuan.casework.actions.payments import (
     record_answers,
     send_batch,
 )
-from jinsuan.casework.models import PaymentBatch, PaymentLine
+from jinsuan.casework.models import Case, PaymentBatch, PaymentLine
 from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.ref import Ref
-from jinsuan.vouchers.actions.pay import book_paid_lines, make_redemption_batch, retry_payment
+from jinsuan.vouchers.actions.pay import LIVE, book_paid_lines, make_redemption_batch, retry_payment
 from tests.flows.voucher_world import TODAY
-from tests.properties.voucher_life_commands import Commands
+from tests.properties.voucher_life_claims import RIGHT as NEXT, Claims
+from tests.properties.voucher_life_model import VoucherScore
 
-RIGHT = {"draft": "confirm", "confirmed": "send", "sent": "answered"}
+RIGHT_OF_BATCH = {"draft": "confirm", "confirmed": "send", "sent": "answered"}
 STEPS = ("confirm", "send", "answered", "cancel", "book", "order_again")
 
 
-class Payments(Commands):
+class Payments(Claims):
     """From the approved redemption to the treasury's bank and back."""
+
+    @rule(
+        data=st.data(),
+        steps=st.integers(1, 9),
+        accepted=st.integers(0, 3),
+        again=st.booleans(),
+    )
+    def towards_payment(self, data: st.DataObject, steps: int, accepted: int, again: bool) -> None:
+        """So many steps of the straight way, from the claim to the bank's answer."""
+        voucher = self.a_voucher(data)
+        for _ in range(steps):
+            self.step_towards(voucher, accepted > 0, again)
+
+    def earn(self, voucher: VoucherScore) -> None:
+        """Nothing is due: a job uses more and the provider bills it."""
+        jobs = [job for job in self.score.jobs.values() if job.contract == voucher.contract]
+        for job in [one for one in jobs if not one.released][:1]:
+            self.used(job, 90, 700)
+            self.billed(voucher, 0, again=False)
+
+    def step_towards(self, voucher: VoucherScore, accepted: bool, again: bool) -> None:
+        open_ones = [
+            (case, claim)
+            for case, claim in self.score.claims.items()
+            if claim.voucher == voucher.id and not claim.paid and not claim.dead
+        ]
+        if not open_ones:
+            self.start(voucher, 0)
+            return
+        ((case, claim),) = open_ones
+        state = Case.objects.get(id=case).state
+        self.close_findings(case)
+        if state in ("draft", "returned") and self.score.measure(claim)[0] <= 0:
+            self.earn(voucher)
+        if state != "payable":
+            getattr(self, f"_{NEXT[state]}")(case, claim, state, again)
+            return
+        line = PaymentLine.objects.filter(case=case, state__in=LIVE).first()
+        if line is None:
+            self.ordered([case])
+        elif line.state == "rejected":
+            self._order_again(line.batch_id, accepted, again)
+        else:
+            getattr(self, f"_{RIGHT_OF_BATCH[line.batch.state]}")(line.batch_id, accepted, again)
+
+    @precondition(lambda self: any(c.approved and not c.paid for c in self.score.claims.values()))
+    @rule(data=st.data(), again=st.booleans())
+    def stop(self, data: st.DataObject, again: bool) -> None:
+        ready = [k for k, c in self.score.claims.items() if c.approved and not c.paid]
+        case = data.draw(st.sampled_from(sorted(ready)))
+        self.close_findings(case)
+        self._stop(case, self.score.claims[case], Case.objects.get(id=case).state, again)
 
     @precondition(lambda self: self.score.claims)
     @rule(data=st.data(), several=st.booleans())
@@ -38,9 +91,13 @@ class Payments(Commands):
             cases = ready
         else:
             cases = [data.draw(st.sampled_from(ready or sorted(self.score.claims)))]
+        self.ordered(cases)
+
+    def ordered(self, cases: list[UUID]) -> None:
+        ready = {k for k, c in self.score.claims.items() if c.approved and not c.paid}
         command = partial(make_redemption_batch, cases, actor=self.stage.cast.payer, now=self.now)
         answer = self.act(command)
-        assert isinstance(answer, DomainError) or set(cases) <= set(ready), answer
+        assert isinstance(answer, DomainError) or set(cases) <= ready, answer
         if isinstance(answer, Ref):
             self.batches.append(answer.id)
 
@@ -58,7 +115,7 @@ class Payments(Commands):
         batch = data.draw(st.sampled_from(self.batches))
         row = PaymentBatch.objects.get(id=batch)
         told = not row.lines.filter(state="sent").exists()
-        fits = RIGHT.get(row.state, step)
+        fits = RIGHT_OF_BATCH.get(row.state, step)
         if right:
             step = step if fits == "answered" and told else fits
         getattr(self, f"_{step}")(batch, accepted, again)
