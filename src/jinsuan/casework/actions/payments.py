@@ -32,6 +32,7 @@ __all__ = [
     "PaymentOrder",
     "cancel_batch",
     "confirm_batch",
+    "drop_returned_lines",
     "make_batch",
     "record_answers",
     "send_batch",
@@ -201,6 +202,38 @@ def cancel_batch(batch: UUID, *, reason: str, actor: Actor, now: datetime) -> No
     row.state = PaymentBatch.State.CANCELLED
     row.save(update_fields=["state"])
     _note("payment.cancel", row, actor, now, reason)
+
+
+@transaction.atomic
+def drop_returned_lines(case: UUID, *, actor: Actor, now: datetime) -> None:
+    """A case's approval is taken back: what the bank sent back of it is not ordered again as it was.
+
+    The caller holds the case, so that no batch takes it up at this moment.
+
+    Raises:
+        PaymentRefused: it stands in a batch, or with the bank, or is paid.
+    """
+    lines = list(PaymentLine.objects.select_for_update().filter(case=case).select_related("batch"))
+    states = PaymentLine.State
+    for line in lines:
+        if line.state in (states.PENDING, states.SENT, states.ACCEPTED):
+            label = states(line.state).label
+            raise PaymentRefused(
+                f"这笔款已编入批次 {line.batch.number}，现在是“{label}”",
+                "待送银行的请财政先取消批次；已送银行的等回单，付出后按追缴办理。",
+            )
+    returned = [line for line in lines if line.state == states.REJECTED]
+    # As after a retry: this line gives way to whatever the next approval orders.
+    PaymentLine.objects.filter(id__in=[line.id for line in returned]).update(state=states.RETRIED)
+    notes = [
+        Note(
+            action="payment.drop",
+            subject=Ref("paymentbatch", line.batch_id),
+            after={"number": line.batch.number, "place": line.place, "case": str(line.case_id)},
+        )
+        for line in returned
+    ]
+    record(notes, actor=actor, now=now)
 
 
 @transaction.atomic

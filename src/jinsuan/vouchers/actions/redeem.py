@@ -10,6 +10,7 @@ from django.db.models import Max
 
 from jinsuan.casework.actions.cases import locked, move_case, open_case
 from jinsuan.casework.actions.evidence import claim_documents
+from jinsuan.casework.actions.payments import drop_returned_lines
 from jinsuan.casework.documents import invoice
 from jinsuan.casework.models import ClaimedDocument
 from jinsuan.casework.moves import TABLES
@@ -153,11 +154,12 @@ def stop_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) -> 
 
     Raises:
         NotFound, NotAllowed, MoveNotAllowed, CaseFrozen, BadInput.
-        InsufficientBalance: it was paid already.
+        PaymentRefused: it stands in a batch that was not cancelled, or the bank has it.
     """
     row = _redemption(case, actor, now)
     approved = row.case.moves_made
     move_case(case, "暂停拨付", reason=reason, actor=actor, now=now)
+    drop_returned_lines(case, actor=actor, now=now)
     forth = _posting(row, Reason.REDEEM, now, moves=approved)
     back = Posting(
         key=f"unredeem:{forth.key.partition(':')[2]}",
