@@ -159,9 +159,15 @@ class Claims(Commands):
         amount, invoiced = self.score.measure(claim)
         command = partial(submit_redemption, case, actor=payee, now=self.now)
         refused = isinstance(self.act(command, again=again), DomainError)
-        assert refused == (state not in ("draft", "returned") or amount <= 0), (state, amount)
+        possible = state in ("draft", "returned") and 0 < amount <= self.own_money(claim)
+        assert refused != possible, (state, amount)
         if not refused:
             claim.amount, claim.invoiced = amount, invoiced
+
+    def own_money(self, claim: ClaimScore) -> int:
+        """抵扣: what the voucher brought to the provider's account and did not take again."""
+        voucher = self.score.vouchers[claim.voucher]
+        return voucher.used - voucher.redeemed if self.score.deduct else voucher.face
 
     def _look(self, case: UUID, claim: ClaimScore, state: str, again: bool) -> None:
         answer = self.act(partial(pass_checks, case, actor=SYSTEM, now=self.now), again=again)
@@ -173,10 +179,11 @@ class Claims(Commands):
         officer = self.stage.cast.officer
         command = partial(approve_redemption, case, reason="一致", actor=officer, now=self.now)
         answer = self.act(command, again=again)
-        there = sum(v.used - v.redeemed for v in self.score.vouchers.values())
         possible = (
             state == "approval"
-            and 0 < amount <= (there if self.score.deduct else voucher.left)
+            and 0
+            < amount
+            <= min(self.own_money(claim), voucher.face if self.score.deduct else voucher.left)
             and invoiced <= claim.invoiced
         )
         assert isinstance(answer, DomainError) != possible, (answer, state, amount, voucher)

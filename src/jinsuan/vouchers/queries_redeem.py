@@ -55,14 +55,19 @@ def drawn(voucher: UUID) -> Money:
     return _sum(rows.aggregate(fen=Sum("captured_fen"))["fen"])
 
 
-def redeemed_before(voucher: UUID, *, number: int) -> Money:
-    """What earlier redemptions of a voucher came to; refused and withdrawn ones count nothing."""
+def redeemed_before(voucher: UUID, *, number: int, clawed_back: bool = True) -> Money:
+    """What earlier redemptions of a voucher came to; refused and withdrawn ones count nothing.
+
+    Args:
+        clawed_back: whether what was clawed back is taken off.
+    """
     rows = Redemption.objects.filter(voucher=voucher, number__lt=number)
     live = rows.exclude(case__state__in=_DEAD)
+    came_to = _sum(live.aggregate(fen=Sum("amount_fen"))["fen"])
+    if not clawed_back:
+        return came_to
     clawed = Clawback.objects.filter(voucher=voucher, confirmed_at__isnull=False)
-    return _sum(live.aggregate(fen=Sum("amount_fen"))["fen"]) - _sum(
-        clawed.aggregate(fen=Sum("amount_fen"))["fen"]
-    )
+    return came_to - _sum(clawed.aggregate(fen=Sum("amount_fen"))["fen"])
 
 
 def _sum(fen: int | None) -> Money:

@@ -103,6 +103,7 @@ def submit_redemption(case: UUID, *, actor: Actor, now: datetime) -> None:
     _measure(row)
     if row.amount_fen <= 0:
         raise RedemptionRefused(f"现在没有可兑付的金额（{numbers(row)}）", "请补齐最小的那一项。")
+    _check_own_money(row)
     numbers_of = Invoice.objects.filter(
         contract=row.voucher.contract_id, issued_on__lte=row.through, amount_fen__gt=0
     ).values_list("number", flat=True)
@@ -134,6 +135,7 @@ def approve_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) 
     _measure(row)
     if row.amount_fen <= 0:
         raise RedemptionRefused(f"现在没有可兑付的金额（{numbers(row)}）", "请退回补正。")
+    _check_own_money(row)
     if row.invoiced_fen > handed_in:
         # An invoice that came later was never used up by this case, so another could use it too.
         raise RedemptionRefused(
@@ -207,6 +209,22 @@ def _measure(row: Redemption) -> None:
     row.cumulative_fen = max(cumulative, before).fen
     row.amount_fen = row.cumulative_fen - row.before_fen
     row.save()
+
+
+def _check_own_money(row: Redemption) -> None:
+    """抵扣: one account holds what all vouchers left for a provider, so a voucher may not take more
+    of it than it brought. What was clawed back went to the treasury and is no longer there.
+    """
+    if row.captured_fen is None:
+        return
+    taken = redeemed_before(row.voucher_id, number=row.number, clawed_back=False)
+    left = Money(row.captured_fen) - taken
+    if Money(row.amount_fen) > left:
+        raise RedemptionRefused(
+            f"这张券核销 {Money(row.captured_fen)}，已兑付 {taken}，应付账上还剩 {left}，"
+            f"不够本次的 {Money(row.amount_fen)}（追缴收回的已经上缴）",
+            "请省级和财政先议定追缴收回的款怎样再付。",
+        )
 
 
 def numbers(row: Redemption) -> str:
