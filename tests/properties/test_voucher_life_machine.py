@@ -43,7 +43,7 @@ def play(machine: type[Commands], stage: Stage) -> None:
         machine,
         settings=settings(
             # Every step reads the whole book: fewer stories than elsewhere.
-            max_examples=settings.default.max_examples * 2 // 5,  # type: ignore[union-attr]
+            max_examples=settings.default.max_examples * 3 // 10,  # type: ignore[union-attr]
             stateful_step_count=25,
             deadline=None,
             # Shrinking a failure takes minutes here and a story of 25 steps can be read as it is.
