@@ -80,7 +80,7 @@ def _sealed(world: Lively) -> str:
     return str(row.id)
 
 
-OPENED = defaultdict(lambda: 4, researcher=42, operator=8, auditor=16)
+OPENED = defaultdict(lambda: 4, researcher=48, operator=8, officer=8, treasury=8, auditor=16)
 """How often a module opens a page as somebody; each time is a session of its own."""
 DRAFTED = {
     "name": "矿井安全大模型微调 第4轮",

@@ -80,6 +80,11 @@ def every_page(world: Lively) -> list[Page]:
         Page("/账户", TENANTS),
         Page("/办理", {"officer", "auditor", "treasury"}),
         Page("/拨付", {"officer", "auditor", "treasury"}),
+        Page("/收款账户", {*TENANTS, "centre", "auditor", "treasury"}),
+        Page("/退款结算", {*TENANTS, "centre", "auditor", "treasury"}),
+        Page("/银行流水", {"auditor", "treasury"}),
+        Page("/追缴", READERS),
+        Page("/差异", {"officer", "auditor", "treasury"}),
         Page("/对账单", READERS),
         Page("/通知", all_),
         Page("/审计", AUDITORS),
@@ -117,17 +122,19 @@ def test_a_stranger_goes_to_log_in_and_comes_back(world: Lively) -> None:
 def test_no_page_is_forgotten_here(world: Lively) -> None:
     """The list above names every address of the portal; only POST addresses are left out."""
     post_only = {
-        "显示",
-        "作业/下单/草稿",
-        "拨付/<str:number>/银行文件",
-        "通知/<str:notification_id>",
+        *("显示", "作业/下单/草稿", "通知/<str:notification_id>"),
+        *("拨付/<str:number>/银行文件", "退款结算/银行文件"),
     }
-    # This province has no cases; test_portal_cases opens these for every role.
+    # This province has none; test_portal_cases and test_portal_money_desk open these.
     elsewhere = {
         "案件/<str:number>",
         "案件/<str:number>/附件/<str:attachment>",
         "拨付/<str:number>",
         "审计/留痕/<int:number>/证明",  # nothing is sealed here; test_portal_audit seals
+        "退款结算/<str:number>",
+        "银行流水/文件/<str:file_id>",
+        "银行流水/<str:entry_id>",
+        "追缴/<str:clawback_id>",
     }
     known = {page.path.lstrip("/") for page in every_page(world)}
     shapes = set()

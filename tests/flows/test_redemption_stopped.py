@@ -28,6 +28,7 @@ from jinsuan.vouchers.actions.redeem import (
     stop_redemption,
     submit_redemption,
 )
+from jinsuan.vouchers.errors import RedemptionRefused
 from jinsuan.vouchers.models import Redemption, Voucher
 from tests.flows.voucher_world import AFTER_NOTICE, TODAY, Cast, make_cast
 from tests.flows.world import SYSTEM
@@ -55,7 +56,9 @@ def approved(cast: Cast, voucher: Ref) -> Ref:
     """713.00 yuan metered, 700.00 invoiced: 140.00 are due."""
     cast.use(100, AFTER_NOTICE)
     bill(cast, voucher, BILL, "700")
-    case = start_redemption(voucher.id, through=LATE.date(), actor=cast.provider, now=LATE)
+    case = start_redemption(
+        voucher.id, through=LATE.date() - timedelta(days=1), actor=cast.provider, now=LATE
+    )
     submit_redemption(case.id, actor=cast.provider, now=LATE)
     assert pass_checks(case.id, actor=SYSTEM, now=LATE)
     approve_redemption(case.id, reason="一致", actor=cast.officer, now=LATE)
@@ -88,13 +91,13 @@ def test_money_that_is_ordered_is_not_taken_back() -> None:
     voucher = cast.grant()
     case = approved(cast, voucher)
     batch = make_redemption_batch([case.id], actor=cast.payer, now=LATE)
-    with pytest.raises(PaymentRefused, match="先取消批次"):
+    with pytest.raises(RedemptionRefused, match="先取消这个批次"):
         stop(cast, case)
     sent(cast, batch)
-    with pytest.raises(PaymentRefused, match="已送银行"):
+    with pytest.raises(RedemptionRefused, match="已送银行"):
         stop(cast, case)
     answer(cast, batch, accepted=True)
-    with pytest.raises(PaymentRefused, match="银行已付"):
+    with pytest.raises(RedemptionRefused, match="银行已付"):
         stop(cast, case)
     assert book_paid_lines(batch.id, actor=cast.payer, now=LATE) == 1
     assert balance(accounts.paid("2025:m09")).available == Money.yuan("140")
@@ -130,7 +133,7 @@ def test_a_returned_line_is_not_ordered_again_at_the_old_amount() -> None:
     bill(cast, voucher, "3" * 20, "-200", original=BILL)
     approve_redemption(case.id, reason="冲红以后", actor=cast.officer, now=LATE)
     line = PaymentBatch.objects.get(id=batch.id).lines.get()
-    with pytest.raises(PaymentRefused):
+    with pytest.raises((PaymentRefused, RedemptionRefused)):
         retry_payment(line.id, actor=cast.payer, now=LATE)
     assert answer(cast, batch, accepted=False) == 0
     again = make_redemption_batch([case.id], actor=cast.payer, now=LATE)

@@ -223,7 +223,10 @@ class Score:
             for one in self.claims.values()
             if one.voucher == voucher.id and one.number < claim.number and not one.dead
         )
-        return max(cumulative - earlier + voucher.clawed, 0), invoiced
+        more = cumulative - earlier + voucher.clawed
+        if self.deduct:  # what was clawed back is no longer on the provider's account
+            more = min(more, voucher.used - earlier)
+        return max(more, 0), invoiced
 
     def approve(self, claim: ClaimScore, sign: int) -> None:
         """Approve a redemption (1), or take the approval back (-1)."""

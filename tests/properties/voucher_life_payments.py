@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -43,7 +44,7 @@ class Payments(Claims):
             self.step_towards(voucher, accepted > 0, again)
 
     def earn(self, voucher: VoucherScore) -> None:
-        """Nothing is due: a job uses more and the provider bills it."""
+        """A job uses more and the provider bills it."""
         jobs = [job for job in self.score.jobs.values() if job.contract == voucher.contract]
         for job in [one for one in jobs if not one.released][:1]:
             self.used(job, 90, 700)
@@ -56,13 +57,13 @@ class Payments(Claims):
             if claim.voucher == voucher.id and not claim.paid and not claim.dead
         ]
         if not open_ones:
-            self.start(voucher, 0)
+            self.earn(voucher)
+            self.now += timedelta(days=1)  # only days that are over are redeemed
+            self.start(voucher, 1)
             return
         ((case, claim),) = open_ones
         state = Case.objects.get(id=case).state
         self.close_findings(case)
-        if state in ("draft", "returned") and self.score.measure(claim)[0] <= 0:
-            self.earn(voucher)
         if state != "payable":
             getattr(self, f"_{NEXT[state]}")(case, claim, state, again)
             return

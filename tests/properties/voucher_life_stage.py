@@ -15,7 +15,7 @@ from jinsuan.metering.models import Contract, ContractLine
 from jinsuan.vouchers.actions import book_top_up
 from jinsuan.vouchers.actions.grant import issue_granted
 from jinsuan.vouchers.models import Programme, Voucher
-from tests.flows.voucher_world import AFTER_NOTICE, NOW, Cast, make_cast
+from tests.flows.voucher_world import AFTER_NOTICE, NOW, Cast, make_cast, provide_check_data
 from tests.flows.world import SYSTEM, organisation, person
 from tests.properties.voucher_life_model import Score, VoucherScore
 
@@ -99,6 +99,7 @@ def make_stage(pack: str) -> Stage:
         actor=first.world.treasury,
         now=NOW,
     )
+    provide_check_data(world.provider, other, now=NOW)
     stage = Stage((first, second))
     for place, (cast, yuan) in enumerate(zip(stage.casts, ("505.55", "350.03"), strict=True)):
         case = cast.apply(f"HT-{place}", yuan, **stage.answers(place))

@@ -108,6 +108,44 @@ def treasurer_called(username: str, *, organisation: str | None, via: str, now: 
     return _acting(username, organisation, (Role.TREASURY,), refused, via, now)
 
 
+def reporter(username: str, *, organisation: str | None, via: str, now: datetime) -> Actor:
+    """Who hands in files of readings from a terminal: the platform's operator, else a centre's.
+
+    Raises:
+        NotFound: nobody has this log-in name.
+        NotAllowed: the person runs neither the platform nor a centre (of that organisation).
+        BadInput: it is not clear for which organisation.
+    """
+    refused = NotAllowed("登记读数文件", "平台运营，或算力企业经办人")
+    return _acting(username, organisation, REGISTRARS, refused, via, now)
+
+
+def official_called(username: str, *, organisation: str | None, via: str, now: datetime) -> Actor:
+    """Who acts for the province from a terminal: an officer, else an auditor or the treasury.
+
+    Raises:
+        NotFound: nobody has this log-in name.
+        NotAllowed: the person is none of these.
+        BadInput: it is not clear for which organisation.
+    """
+    roles = (Role.PROVINCIAL_OFFICER, Role.AUDITOR, Role.TREASURY)
+    refused = NotAllowed("办理省级事项", "省级经办、审计或财政")
+    return _acting(username, organisation, roles, refused, via, now)
+
+
+def relation_registrar(
+    username: str, *, organisation: str | None, via: str, now: datetime
+) -> Actor:
+    """Who notes what connects organisations, from a terminal.
+
+    Raises:
+        NotFound, NotAllowed, BadInput: as for the others.
+    """
+    roles = (Role.PLATFORM_OPERATOR, Role.PROVINCIAL_OFFICER)
+    refused = NotAllowed("登记关联线索", "平台运营或省级经办")
+    return _acting(username, organisation, roles, refused, via, now)
+
+
 def _acting(
     username: str,
     organisation: str | None,

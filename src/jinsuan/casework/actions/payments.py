@@ -32,7 +32,6 @@ __all__ = [
     "PaymentOrder",
     "cancel_batch",
     "confirm_batch",
-    "drop_returned_lines",
     "make_batch",
     "record_answers",
     "send_batch",
@@ -136,15 +135,13 @@ def _check_order(
 
 
 def _replace(order: PaymentOrder, line: UUID) -> None:
-    """The bank's return gives way to a new line for the same fact, payee case and amount."""
+    """The bank's return gives way to a new line for the same fact and case. Its amount is the
+    fact's own, which may have been approved anew since.
+    """
     old = PaymentLine.objects.select_for_update().filter(id=line).first()
-    same = old is not None and (old.case_id, old.basis, old.amount_fen) == (
-        order.case,
-        str(order.basis),
-        order.amount.fen,
-    )
+    same = old is not None and (old.case_id, old.basis) == (order.case, str(order.basis))
     if old is None or not same or old.state != PaymentLine.State.REJECTED:
-        raise PaymentRefused("要重拨的一笔没有被银行退回，或金额、事由不同", "请核对明细。")
+        raise PaymentRefused("要重拨的一笔没有被银行退回，或事由不同", "请核对明细。")
     old.state = PaymentLine.State.RETRIED
     old.save(update_fields=["state"])
 
@@ -202,38 +199,6 @@ def cancel_batch(batch: UUID, *, reason: str, actor: Actor, now: datetime) -> No
     row.state = PaymentBatch.State.CANCELLED
     row.save(update_fields=["state"])
     _note("payment.cancel", row, actor, now, reason)
-
-
-@transaction.atomic
-def drop_returned_lines(case: UUID, *, actor: Actor, now: datetime) -> None:
-    """A case's approval is taken back: what the bank sent back of it is not ordered again as it was.
-
-    The caller holds the case, so that no batch takes it up at this moment.
-
-    Raises:
-        PaymentRefused: it stands in a batch, or with the bank, or is paid.
-    """
-    lines = list(PaymentLine.objects.select_for_update().filter(case=case).select_related("batch"))
-    states = PaymentLine.State
-    for line in lines:
-        if line.state in (states.PENDING, states.SENT, states.ACCEPTED):
-            label = states(line.state).label
-            raise PaymentRefused(
-                f"这笔款已编入批次 {line.batch.number}，现在是“{label}”",
-                "待送银行的请财政先取消批次；已送银行的等回单，付出后按追缴办理。",
-            )
-    returned = [line for line in lines if line.state == states.REJECTED]
-    # As after a retry: this line gives way to whatever the next approval orders.
-    PaymentLine.objects.filter(id__in=[line.id for line in returned]).update(state=states.RETRIED)
-    notes = [
-        Note(
-            action="payment.drop",
-            subject=Ref("paymentbatch", line.batch_id),
-            after={"number": line.batch.number, "place": line.place, "case": str(line.case_id)},
-        )
-        for line in returned
-    ]
-    record(notes, actor=actor, now=now)
 
 
 @transaction.atomic

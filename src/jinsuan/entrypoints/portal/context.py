@@ -46,6 +46,7 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         ("账户与算力券", "wallet"),
         ("算力券申领", "apply"),
         ("算力券兑付", "redemptions"),
+        ("收款与退款", "cash_orders"),
         ("政策专区", "policies"),
     ),
     Role.CENTRE_OPERATOR: (
@@ -53,6 +54,7 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         ("我的中心", "desk"),
         ("作业", "jobs"),
         ("算力券兑付", "redemptions"),
+        ("收款与结算", "cash_orders"),
         ("对账单", "statement"),
         ("算力资源", "resources"),
         ("政策专区", "policies"),
@@ -76,6 +78,13 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
     Role.TREASURY: (*PAYING, *PUBLIC[1:], ("对账单", "statement")),
     Role.PLATFORM_OPERATOR: (*WATCHING, ("系统管理", "admin")),
 }
+
+UNDER = {
+    "cases": ("/案件/",),
+    "payments": ("/退款结算", "/收款账户", "/银行流水", "/追缴", "/差异"),
+    "cash_orders": ("/收款账户", "/追缴"),
+}
+"""Addresses that belong under a word of the menu though they do not begin like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +146,7 @@ def _item(word: str, name: str, request: HttpRequest) -> MenuItem:
     here, place = request.path, unquote(href)
     order = unquote(reverse("portal:order"))
     inside = here == place or (place != "/" and here.startswith(place.rstrip("/") + "/"))
-    if name == "cases" and here.startswith("/案件/"):
+    if here.startswith(UNDER.get(name, ())):
         inside = True
     if name == "jobs" and here.startswith(order):
         inside = False
