@@ -43,6 +43,14 @@ def watch(timestamp: int) -> int:
     return _run(ticks.watch)
 
 
+@app.periodic(cron="* * * * * *")
+@app.task(name="longwork", queueing_lock="longwork")
+def longwork(timestamp: int) -> int:
+    """Every second: the next long work, from where it stands."""
+    del timestamp
+    return _run(ticks.longwork)
+
+
 @app.periodic(cron="17 * * * *")
 @app.task(name="sweep", queueing_lock="sweep")
 def sweep(timestamp: int) -> int:
@@ -107,4 +115,6 @@ async def reap(timestamp: int) -> int:
     return len(stalled)
 
 
-TIMERS = frozenset({"turn", "watch", "reap", "sweep", "vouchers", "seal", "cases", "warn"})
+TIMERS = frozenset(
+    {"turn", "watch", "reap", "sweep", "vouchers", "seal", "cases", "warn", "longwork"}
+)

@@ -18,6 +18,8 @@ from django.db import InterfaceError, OperationalError, connection
 from jinsuan.casework.errors import CaseFrozen, NoticeNotOver
 from jinsuan.dispatch import actions as dispatch
 from jinsuan.entrypoints.api import once
+from jinsuan.entrypoints.longwork.actions import forget as forget_results
+from jinsuan.entrypoints.longwork.run import run_next
 from jinsuan.entrypoints.seal_keys import digest, signer
 from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.ref import Actor
@@ -95,8 +97,14 @@ def watch(now: Clock) -> int:
 
 
 def sweep(now: Clock) -> int:
-    """Drop answers to keyed requests that are older than we promise to keep them."""
-    return tried(lambda: once.forget(now=now()), "sweep")
+    """Drop what is older than we promise to keep it: answers to keyed requests, files."""
+    answers = tried(lambda: once.forget(now=now()), "sweep")
+    return answers + tried(lambda: forget_results(now=now()), "results")
+
+
+def longwork(now: Clock) -> int:
+    """Go on with the work that waits longest, to its end."""
+    return tried(lambda: run_next(now), "longwork")
 
 
 def vouchers(now: Clock) -> int:

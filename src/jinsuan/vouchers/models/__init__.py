@@ -19,6 +19,7 @@ from jinsuan.vouchers.models.bank import (
 from jinsuan.vouchers.models.differences import Difference
 from jinsuan.vouchers.models.funding import Funding, FundingSource
 from jinsuan.vouchers.models.issued import Programme, Voucher
+from jinsuan.vouchers.models.kept import KeptLine
 
 __all__ = [
     "Application",
@@ -34,6 +35,7 @@ __all__ = [
     "EntryMatch",
     "Funding",
     "FundingSource",
+    "KeptLine",
     "Programme",
     "Redemption",
     "TopUpCode",
