@@ -79,6 +79,10 @@ def every_page(world: Lively) -> list[Page]:
         Page("/拨付", {"officer", "auditor", "treasury"}),
         Page("/对账单", READERS),
         Page("/对账单/文件", READERS),
+        Page("/长任务", READERS),
+        Page("/长任务/近况", READERS),
+        # Nobody asked for any in this world; test_long_work does.
+        Page("/长任务/longwork_none/文件", set()),
         Page("/中心", WATCHERS),
         Page("/中心/D01", WATCHERS),
         Page(f"/转账/{capture_of(world, 'running')}", sees_job),
@@ -108,6 +112,7 @@ def test_a_stranger_goes_to_log_in_and_comes_back(world: Lively) -> None:
 def test_no_page_is_forgotten_here(world: Lively) -> None:
     """The list above names every address of the portal; only POST addresses are left out."""
     post_only = {"显示", "作业/下单/草稿", "拨付/<str:number>/银行文件"}
+    post_only |= {"长任务/<str:work>/停止"}
     # This province has no cases; test_portal_cases opens these for every role.
     elsewhere = {
         "案件/<str:number>",
@@ -127,6 +132,8 @@ def test_no_page_is_forgotten_here(world: Lively) -> None:
                 parts[i] = "<str:code>"
             elif part == "shanxi-2024-35":
                 parts[i] = "<str:pack_id>"
+            elif part.startswith("longwork_"):
+                parts[i] = "<str:work>"
             elif part.startswith("m09"):
                 parts[i] = "<str:number>"
         shapes.add("/".join(parts))

@@ -62,6 +62,7 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         *WATCHING[1:],
         ("政策沙盘", "sandbox"),
         ("对账单", "statement"),
+        ("长任务", "works"),
     ),
     Role.AUDITOR: (*PAYING, *WATCHING[1:], ("政策沙盘", "sandbox"), ("对账单", "statement")),
     Role.TREASURY: (*PAYING, *PUBLIC[1:], ("对账单", "statement")),
