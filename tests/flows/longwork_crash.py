@@ -26,40 +26,20 @@ from jinsuan.entrypoints.longwork.kinds import ask_export, ask_mass_issue  # noq
 from jinsuan.entrypoints.longwork.models import LongWork  # noqa: E402
 from jinsuan.entrypoints.longwork.queries import access_file  # noqa: E402
 from jinsuan.entrypoints.longwork.run import run_next  # noqa: E402
-from jinsuan.kernel.money import Money  # noqa: E402
 from jinsuan.kernel.period import month  # noqa: E402
 from jinsuan.kernel.ref import Actor, Ref, Role  # noqa: E402
-from jinsuan.ledger import accounts  # noqa: E402
-from jinsuan.ledger.actions import Posting, post  # noqa: E402
 from jinsuan.ledger.queries import check_book  # noqa: E402
-from jinsuan.ledger.reasons import Reason  # noqa: E402
 from jinsuan.registry.models import Membership  # noqa: E402
 from jinsuan.vouchers.models import KeptLine, Voucher  # noqa: E402
 from jinsuan.vouchers.subjects import access_subject  # noqa: E402
-from tests.flows.voucher_world import AFTER_NOTICE, NOW, make_cast  # noqa: E402
+from tests.flows.longwork_world import post_lines  # noqa: E402
+from tests.flows.voucher_world import AFTER_NOTICE, make_cast  # noqa: E402
 
 LINES, CASES = 1_000, 6
 PERIOD = month("2025-09")
 kinds.PIECE = 50
 kinds.BEAT_EVERY = 50
 kinds.CHUNK = 2
-
-
-def post_lines(tenant: Ref, count: int, *, now: datetime = NOW, name: str = "line") -> None:
-    """So many lines of a tenant's statement."""
-    postings = [
-        Posting(
-            key=f"{name}:{number}",
-            debit=accounts.bank("supervised"),
-            credit=accounts.cash(tenant),
-            amount=Money(100 + number),
-            reason=Reason.TOP_UP,
-            cause=tenant,
-            occurred_at=now,
-        )
-        for number in range(count)
-    ]
-    post(postings, actor=Actor.system("test"), now=now)
 
 
 def make() -> None:

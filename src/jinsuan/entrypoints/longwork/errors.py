@@ -28,7 +28,6 @@ class ResultExpired(DomainError):
     """长任务的文件过了保留期，已经删除."""
 
     code: ClassVar[str] = "longwork.result_expired"
-    http_status: ClassVar[int] = 410
     title: str
     days: int
 

@@ -52,7 +52,8 @@ def works(request: HttpRequest) -> HttpResponse:
         try:
             _ask(request, actor)
         except DomainError as error:
-            return refuse(request, error, way=Way(here, "返回长任务"), harmless="什么都没有开始。")
+            back = Way(href=here, what="回到长任务", then="什么都没有开始")
+            return refuse(request, error, ways=(back,), crumbs=(("长任务", here), ("没有开始", "")))
         messages.success(request, "已经开始。可以离开这一页，做好以后在这里下载或查看。")
         return HttpResponseRedirect(here)
     page = {
