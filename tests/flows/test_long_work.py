@@ -105,7 +105,7 @@ def test_what_is_posted_meanwhile_is_not_in_it(cast: Cast) -> None:
     held = claim(now=AFTER_NOTICE)
     assert held is not None
     with pytest.raises(RuntimeError):
-        kinds.run_export(held, dies_after(6))
+        kinds.run_export(held, dies_after(3))
     halfway = access_work(cast.tenant, work)
     assert 0 < halfway.done < LINES
     post_lines(Ref("organisation", cast.world.tenant), 7, now=NOW, name="late")
@@ -129,7 +129,7 @@ def test_parts_on_a_disk_that_is_gone_are_written_anew(cast: Cast) -> None:
     held = claim(now=AFTER_NOTICE)
     assert held is not None
     with pytest.raises(RuntimeError):
-        kinds.run_export(held, dies_after(4))
+        kinds.run_export(held, dies_after(3))
     from django.conf import settings
 
     for path in (Path(settings.FILES_FOLDER) / "longwork").iterdir():

@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID
 
 from jinsuan.casework.errors import FileDamaged
 from jinsuan.entrypoints.longwork import files
@@ -40,7 +39,7 @@ class WorkView:
     ref: Ref
     kind: str
     title: str
-    person: UUID
+    person: Ref
     state: str
     state_zh: str
     live: bool
@@ -135,7 +134,7 @@ def view_of(row: LongWork) -> WorkView:
         ref=Ref("longwork", row.id),
         kind=row.kind,
         title=row.title,
-        person=row.person_id,
+        person=Ref("person", row.person_id),
         state=row.state,
         state_zh=row.get_state_display(),
         live=row.state in LIVE,
