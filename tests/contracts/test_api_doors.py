@@ -159,7 +159,7 @@ def test_a_token_of_every_other_scope_is_not_enough(
         return
     others = [scope for scope in SCOPES if scope != needed]
     caller = province.caller(province.world.researcher, *others)
-    places = {"job_id": "x", "voucher_id": "x", "code": "x", "ref": "x", "pack_id": "x"}
+    places = dict.fromkeys(("job_id", "voucher_id", "code", "ref", "pack_id", "export_id"), "x")
 
     answer = asked(caller, method, path, places)
 
