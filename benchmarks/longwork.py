@@ -95,7 +95,7 @@ def _copies(first: Any, count: int, way: str) -> None:
     base = Case.objects.order_by("-sequence").values_list("sequence", flat=True)[0]
 
     def copy(row: Any, **changed: Any) -> Any:
-        values = {f.attname: getattr(row, f.attname) for f in row._meta.concrete_fields}
+        values = {f.attname: getattr(row, f.attname) for f in row._meta.concrete_fields}  # noqa: SLF001
         values.pop("id")
         for name in changed:
             values.pop(f"{name}_id", None)

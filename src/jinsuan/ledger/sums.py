@@ -14,10 +14,12 @@ from jinsuan.ledger.reasons import Reason
 
 CHUNK = 5000
 
+# What is reserved, and what lets go of it, moves nothing.
 _CREDITED = """
     SELECT a.code, sum(t.fen)::bigint
     FROM ledger_transfer t JOIN ledger_account a ON a.id = t.credit_id
     WHERE a.kind = %(kind)s AND t.reason = ANY (%(reasons)s::text[])
+        AND t.step IN ('single', 'post')
     GROUP BY a.code
 """
 
@@ -42,7 +44,7 @@ class CauseSum:
 _BY_CAUSE = """
     SELECT t.cause, sum(t.fen)::bigint, array_agg(DISTINCT a.code ORDER BY a.code)
     FROM ledger_transfer t JOIN ledger_account a ON a.id = t.credit_id
-    WHERE t.reason = ANY (%(reasons)s::text[])
+    WHERE t.reason = ANY (%(reasons)s::text[]) AND t.step IN ('single', 'post')
     GROUP BY t.cause ORDER BY t.cause COLLATE "C"
 """
 

@@ -206,6 +206,87 @@ class DoubtfulReading(models.Model):
         return f"{self.attempt}/{self.resource}: {self.doubt}"
 
 
+class UsageFile(models.Model):
+    """读数文件: readings that one centre handed in at once. The same bytes are taken once.
+
+    Its id, and those of its readings and charges, follow from its content and `received_at`, so
+    going on after a crash writes the very same rows.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    centre = models.ForeignKey(Centre, on_delete=models.PROTECT, related_name="+")
+    digest = models.BinaryField(max_length=32)  # SHA-256 of the file
+    name = models.CharField(max_length=200)
+    taken_by = models.UUIDField(null=True)  # the person; None for the platform itself
+    received_at = models.DateTimeField()  # what all its readings are judged by
+    rows = models.BigIntegerField()
+    rows_done = models.BigIntegerField(default=0)
+    next_subject = models.IntegerField(default=0)  # where to go on
+    next_at = models.DateTimeField(null=True)
+    kept = models.BigIntegerField(default=0)
+    doubts = models.BigIntegerField(default=0)
+    charges = models.BigIntegerField(default=0)
+    charged_fen = models.BigIntegerField(default=0)
+    owed_fen = models.BigIntegerField(default=0)  # of it, beyond what the holds could cover
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="usage_file_once", fields=["digest"]),
+            models.CheckConstraint(
+                name="usage_file_done_within",
+                condition=Q(rows_done__gte=0, rows__gt=0, rows_done__lte=F("rows")),
+            ),
+            models.CheckConstraint(
+                name="usage_file_finished_is_done",
+                condition=Q(finished_at__isnull=True) | Q(rows_done=F("rows")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class UsageFileSubject(models.Model):
+    """文件所说的作业: the attempt behind one name in a file, and when it ended as the file came."""
+
+    file = models.ForeignKey(UsageFile, on_delete=models.PROTECT, related_name="+", db_index=False)
+    number = models.IntegerField()  # in the order in which the file first names them
+    attempt = models.UUIDField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="usage_file_subject_once", fields=["file", "number"]),
+            models.UniqueConstraint(name="usage_file_attempt_once", fields=["file", "attempt"]),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.attempt)
+
+
+class UsageFileRow(models.Model):
+    """待处理的行: one line of a file that is being worked on; all are deleted when it is done."""
+
+    file = models.ForeignKey(UsageFile, on_delete=models.PROTECT, related_name="+", db_index=False)
+    subject = models.IntegerField()
+    occurred_at = models.DateTimeField()
+    line = models.IntegerField()
+    resource = models.CharField(max_length=80)
+    milli_unit_seconds = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            # In the order in which the rows are worked off.
+            models.UniqueConstraint(
+                name="usage_file_row_once", fields=["file", "subject", "occurred_at", "line"]
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.file_id}:{self.line}"
+
+
 class Charge(models.Model):
     """费用: one step of what an attempt costs. `cumulative_fen` is the whole so far."""
 

@@ -161,6 +161,21 @@ class RedemptionRefused(DomainError):
 
 
 @dataclass(eq=False)
+class NewDoubts(DomainError):
+    """核查以后又有新的疑点."""
+
+    code: ClassVar[str] = "vouchers.new_doubts"
+    case: str
+    titles: tuple[str, ...]
+
+    def explain(self) -> str:
+        return (
+            f"没有签署：案件 {self.case} 在上次核查以后又有 {len(self.titles)} 个新疑点"
+            f"（{'；'.join(self.titles)}）。请在案件页核实、写明结论后再签。"
+        )
+
+
+@dataclass(eq=False)
 class ClawbackRefused(DomainError):
     """不能这样追缴."""
 

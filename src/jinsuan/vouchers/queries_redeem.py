@@ -81,6 +81,12 @@ def owed(organisation: UUID) -> Money:
     return Money(0) - Money.total(one.available for one in found.values())
 
 
+def owed_of(organisation: UUID, programme: str) -> Money:
+    """追缴款 of one programme that an organisation has not given back yet."""
+    code = owes_account(organisation, programme)
+    return Money(0) - balances([code])[code].available
+
+
 def paid_on(voucher: UUID) -> Money:
     """What the treasury has paid on a voucher and not clawed back."""
     paid = Redemption.objects.filter(voucher=voucher, case__state="paid")

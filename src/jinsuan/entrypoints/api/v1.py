@@ -7,7 +7,17 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from jinsuan.entrypoints.api import account, centres, exports, jobs, policy, statements
+from jinsuan.entrypoints.api import (
+    account,
+    cases,
+    centres,
+    exports,
+    jobs,
+    notifications,
+    policy,
+    pools,
+    statements,
+)
 from jinsuan.entrypoints.api.auth import TokenAuth
 from jinsuan.entrypoints.api.openapi import DocumentedApi
 from jinsuan.entrypoints.api.problem import plain_problem, problem
@@ -29,6 +39,10 @@ api.add_router("/centres", centres.router)
 api.add_router("/policy", policy.router)
 api.add_router("/statements", statements.router)
 api.add_router("/exports", exports.router)
+api.add_router("/notifications", notifications.router)
+api.add_router("/pools", pools.router)
+api.add_router("/applications", cases.applications)
+api.add_router("/redemptions", cases.redemptions)
 api.add_router("", account.router)
 
 

@@ -26,7 +26,8 @@ from jinsuan.ledger.actions import Note, Posting, post, record
 from jinsuan.ledger.queries import balance
 from jinsuan.ledger.reasons import Reason
 from jinsuan.ledger.steps import Step
-from jinsuan.vouchers.actions.checks import check_case, checked
+from jinsuan.registry.models import Organisation
+from jinsuan.vouchers.actions.checks import check_case, checked, refuse_new_doubts
 from jinsuan.vouchers.differences import check_not_stopped
 from jinsuan.vouchers.errors import ApplicantOwes, ProgrammeClosed
 from jinsuan.vouchers.judging import Judgement, is_high, judge, limit_account
@@ -39,8 +40,8 @@ from jinsuan.vouchers.terms import terms_of
 def pass_checks(case: UUID, *, actor: Actor, now: datetime) -> bool:
     """The platform's own check is over (初核通过), unless a doubt is open. Returns whether it moved.
 
-    The checks run once per round of papers, here and nowhere later: what they find stays open until
-    its owner closes it with a reason, and this is called again.
+    The checks run here once per round of papers, and again before an approval is signed: what they
+    find stays open until its owner closes it with a reason, and this is called again.
     """
     row = Case.objects.select_for_update(no_key=True).get(id=case)
     if row.state != "checking":
@@ -73,13 +74,18 @@ def approve_application(
         DecisionMissing: the law does not grant it; refuse it instead, with the reasons.
         ApplicantOwes: it still has to give money back.
         ProgrammeClosed: the year is not open today.
+        NewDoubts: something came up since the checks ran; see `refuse_new_doubts`.
         InsufficientBalance: the pool or the applicant's limit has not that much left.
     """
     row = _application(case, actor, now)
     _in_year(row.programme, now)
+    # Locked before the law is asked: two of one applicant's cases approved at once would both be
+    # decided on what it had received before, and would both set its cap.
+    Organisation.objects.select_for_update(no_key=True).get(id=row.case.applicant_id)
     owes = owed(row.case.applicant_id)
     if owes:
         raise ApplicantOwes(row.case.applicant.name, owes)
+    refuse_new_doubts(row.case, now=now)
     judged = judge(row, now=now)
     decision = decide_case(
         case,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -21,10 +21,12 @@ from jinsuan.ledger import accounts
 from jinsuan.ledger.actions import Note, Posting, post, record
 from jinsuan.ledger.reasons import Reason
 from jinsuan.metering.models import Invoice
+from jinsuan.vouchers.actions.checks import refuse_new_doubts
 from jinsuan.vouchers.differences import check_not_stopped
 from jinsuan.vouchers.errors import ApplicantOwes, RedemptionRefused
 from jinsuan.vouchers.four import LABELS
 from jinsuan.vouchers.models import Redemption, Voucher
+from jinsuan.vouchers.queries_checks import invoices_of, subject_of
 from jinsuan.vouchers.queries_redeem import four_of, owed, redeemed_before
 from jinsuan.vouchers.terms import Pays, terms_of
 
@@ -42,6 +44,11 @@ def redemption_code(voucher: Voucher) -> str:
     return f"{terms_of(voucher.programme.pack, voucher.programme.rule).code}r"
 
 
+def latest_through(now: datetime) -> date:
+    """The last day that is wholly over in Beijing: nothing is recorded for it any more."""
+    return beijing_date(now) - timedelta(days=1)
+
+
 @transaction.atomic
 def start_redemption(voucher: UUID, *, through: date, actor: Actor, now: datetime) -> Ref:
     """Ask for what is due on a voucher up to a day (申请兑付); returns its case, a draft.
@@ -49,7 +56,7 @@ def start_redemption(voucher: UUID, *, through: date, actor: Actor, now: datetim
     Raises:
         NotFound: no such voucher for this payee.
         RedemptionRefused: it was not granted on a contract, another redemption is under way, or the
-            day is still to come.
+            day is not over: its meters still run.
         ApplicantOwes: the payee still has to give money back.
     """
     row = (
@@ -67,8 +74,12 @@ def start_redemption(voucher: UUID, *, through: date, actor: Actor, now: datetim
     owes = owed(payee_of(row))
     if owes:
         raise ApplicantOwes("收款单位", owes)
-    if through > beijing_date(now):
-        raise RedemptionRefused(f"截止日 {through} 还没有到", "请写今天或以前的日期。")
+    latest = latest_through(now)
+    if through > latest:
+        raise RedemptionRefused(
+            f"截止日 {through} 还没有过完，当天的计量还会增加",
+            f"最晚可以写 {latest}（昨天），以后的用量留到下一次兑付。",
+        )
     ends = [state.code for state in TABLES["redemption"].states if state.end]
     if row.redemptions.exclude(case__state__in=ends).exists():
         raise RedemptionRefused("这张券有一件兑付正在办理", "请等它办结，或撤回后重新提出。")
@@ -125,6 +136,7 @@ def approve_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) 
 
     Raises:
         RedemptionRefused: nothing is due any more.
+        NewDoubts: something came up since the checks ran; see `refuse_new_doubts`.
         InsufficientBalance: the voucher's money is not there (a frozen or an ended voucher).
         NotFound, NotAllowed, MoveNotAllowed, CaseFrozen, ConflictOfInterest, SamePerson.
     """
@@ -138,6 +150,14 @@ def approve_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) 
         raise RedemptionRefused(
             f"提交以后又登记了发票（{Money(handed_in)} → {Money(row.invoiced_fen)}）",
             "请退回补正，由收款单位连同新发票重新提交。",
+        )
+    refuse_new_doubts(row.case, now=now)
+    subject = subject_of(row.case)
+    late = [] if subject is None else [b.number for b in invoices_of(subject) if b.case is None]
+    if late:
+        # The sum may be the same as before, when another invoice was corrected by as much.
+        raise RedemptionRefused(
+            f"发票 {late[0]} 没有登记为本件所用", "请退回补正，由收款单位重新提交。"
         )
     move_case(case, "核定", reason=reason, actor=actor, now=now)
     row.case.refresh_from_db()

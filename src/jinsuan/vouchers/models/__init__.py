@@ -16,6 +16,7 @@ from jinsuan.vouchers.models.bank import (
     EntryMatch,
     TopUpCode,
 )
+from jinsuan.vouchers.models.checks import CheckMode, PaperIndex, PriceBand
 from jinsuan.vouchers.models.differences import Difference
 from jinsuan.vouchers.models.funding import Funding, FundingSource
 from jinsuan.vouchers.models.issued import Programme, Voucher
@@ -29,6 +30,7 @@ __all__ = [
     "BankEntry",
     "BankFile",
     "CashOrder",
+    "CheckMode",
     "CheckRun",
     "Clawback",
     "Difference",
@@ -36,6 +38,8 @@ __all__ = [
     "Funding",
     "FundingSource",
     "KeptLine",
+    "PaperIndex",
+    "PriceBand",
     "Programme",
     "Redemption",
     "TopUpCode",
