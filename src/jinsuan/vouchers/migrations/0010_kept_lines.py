@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('vouchers', '0008_differences'),
+        ('vouchers', '0009_check_data'),
     ]
 
     operations = [
