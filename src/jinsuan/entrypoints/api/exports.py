@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Router, Schema
 
-from jinsuan.casework.files import download_headers
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.api.auth import caller
 from jinsuan.entrypoints.api.body import read_json
 from jinsuan.entrypoints.api.once import key_of, once
 from jinsuan.entrypoints.api.openapi import EXPORT_BODY, KEYED, REFUSED
 from jinsuan.entrypoints.exports.asked import asked_period
+from jinsuan.entrypoints.longwork.answer import file_answer
 from jinsuan.entrypoints.longwork.kinds import EXPORT, ask_export
 from jinsuan.entrypoints.longwork.queries import WorkView, access_file, access_work
 from jinsuan.kernel.errors import BadInput, NotFound
@@ -82,8 +82,7 @@ def export_file(request: HttpRequest, export_id: str) -> HttpResponseBase:
     """做好的文件，保留 7 天。"""
     actor = caller(request, "account:read")
     _mine(actor, export_id)
-    found = access_file(actor, export_id, now=clock.now())
-    return FileResponse(found.path.open("rb"), headers=download_headers(found.name, found.media))
+    return file_answer(access_file(actor, export_id, now=clock.now()))
 
 
 def _mine(actor: Actor, export: str) -> WorkView:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from jinsuan.casework.files import download_headers
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.exports.asked import asked_period
 from jinsuan.entrypoints.longwork.actions import stop
+from jinsuan.entrypoints.longwork.answer import file_answer
 from jinsuan.entrypoints.longwork.errors import WorkOver
 from jinsuan.entrypoints.longwork.kinds import ask_export, ask_mass_issue
 from jinsuan.entrypoints.longwork.queries import WorkView, access_file, access_work, works_of
@@ -103,9 +103,7 @@ def _chip(work: WorkView) -> Chip:
 @signed_in(*ASKERS)
 def work_file(request: HttpRequest, work: str) -> HttpResponseBase:
     """The file, saved and never shown."""
-    found = access_file(actor_of(request), work, now=clock.now())
-    headers = download_headers(found.name, found.media)
-    return FileResponse(found.path.open("rb"), headers=headers)
+    return file_answer(access_file(actor_of(request), work, now=clock.now()))
 
 
 @signed_in(*ASKERS)
