@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('vouchers', '0009_check_data'),
+        ('vouchers', '0011_corrections'),
     ]
 
     operations = [
