@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.machine import Neighbours, machine
-from jinsuan.dispatch.fragmentation import Demand, Potentials, typical
-from jinsuan.dispatch.scoring import Kinds, Policy, ScoreTable
+from jinsuan.dispatch.demand import Demand, typical
+from jinsuan.dispatch.fragmentation import Potentials
+from jinsuan.dispatch.scoring import Policy, ScoreTable
 from jinsuan.simulation.openb import arrivals, read_machines, read_pods
 from jinsuan.simulation.policies import BestFit, Fgd, Random
 from jinsuan.simulation.run import MARKS, Outcome, run
@@ -29,7 +30,8 @@ NAMES = {"random": "01-Random", "bestfit": "05-BestFit", "fgd": "06-FGD"}
 CLOSE = 0.5
 """How far, in points, our run of a published policy may be from the published figure."""
 
-Make = Callable[[Kinds], Policy]
+Make = Callable[[int], Policy]
+"""A fresh policy for a seed."""
 
 
 def folder() -> Path | None:
@@ -53,26 +55,27 @@ def published(data: Path, workload: str) -> dict[tuple[str, int], tuple[float, f
         }
 
 
-def makers(pods: tuple[Demand, ...], seed: int) -> dict[str, Make]:
+def makers(pods: tuple[Demand, ...]) -> dict[str, Make]:
     """All policies by name. The mix is that of the workload, known beforehand, as published."""
     potentials = Potentials(typical(pods))
     return {
-        "random": lambda kinds: Random(kinds, seed=seed),
-        "bestfit": BestFit,
-        "fgd": lambda kinds: Fgd(kinds, potentials),
+        "random": lambda seed: Random(seed=seed),
+        "bestfit": lambda _: BestFit(),
+        "fgd": lambda _: Fgd(potentials),
     }
 
 
 def _no_refusal(table: ScoreTable, pod: Demand) -> None:
     """A slow look at every node, apart from the table: the pod must fit nowhere."""
-    for room in table.rooms:
+    rooms = table.rooms
+    for node in range(len(rooms)):
         fits = (
-            room.cpu >= pod.cpu_milli
-            and room.memory >= pod.memory_mib
-            and sum(left >= pod.card_milli for left in room.cards) >= pod.cards
-            and pod.accepts(room.model)
+            rooms.cpu[node] >= pod.cpu_milli
+            and rooms.memory[node] >= pod.memory_mib
+            and sum(left >= pod.card_milli for left in rooms.cards[node]) >= pod.cards
+            and pod.accepts(rooms.models[rooms.model[node]])
         )
-        assert not fits, f"{pod} was refused though it fits {room}"
+        assert not fits, f"{pod} was refused though it fits node {node}"
 
 
 def _spread(values: list[float]) -> str:
@@ -92,7 +95,7 @@ def _row(name: str, found: list[Outcome], known: tuple[float, float, float] | No
     last = [outcome.failed[100] for outcome in found]
     kinds = [statistics.fmean(getattr(f, kind) for f in last) for kind in ("cpu", "share", "whole")]
     parts.append(f"{kinds[0]:5.1f} / {kinds[1]:5.1f} / {kinds[2]:5.1f}")
-    parts.append(f"{statistics.median(outcome.per_second for outcome in found):8.0f}")
+    parts.append(f"{statistics.median(o.decisions / o.seconds for o in found):8.0f}")
     if known:
         parts.append(f"published median {known[0]:.2f}, mean {known[1]:.2f} ± {known[2]:.2f}")
     print("  ".join(parts), flush=True)
@@ -132,7 +135,7 @@ def main() -> int:
                 machines,
                 pods,
                 arrivals(pods, machines, seed=seed),
-                makers(pods, seed)[name],
+                makers(pods)[name](seed),
                 check=_no_refusal,
             )
             for seed in options.seeds

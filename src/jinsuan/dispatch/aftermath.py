@@ -1,4 +1,4 @@
-"""What placing each kind of job would do to the potentials of one node. Pure."""
+"""What placing a job would do to the potentials of nodes. Pure."""
 
 from __future__ import annotations
 
@@ -7,75 +7,78 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from jinsuan.dispatch.fragmentation import FULL, Potentials, Real
-from jinsuan.dispatch.scoring import Kinds, Room
+from jinsuan.dispatch.demand import FULL, Demand
+from jinsuan.dispatch.fragmentation import Potentials, Real
+from jinsuan.dispatch.rooms import Nodes, Rooms
 
 
 @dataclass(frozen=True, slots=True)
 class Aftermath:
-    """All ways to place the fitting kinds on a node; a share has one way for each different card.
+    """All ways to place a job on some nodes; a share has one way for each different card of a node.
 
     Args:
-        which: for each way the position in the list of fitting kinds, ascending.
+        which: for each way the position in the list of nodes, ascending.
         card: for each way the card a share would get, the first of equal ones; 0 for others.
         opens: for each way how many untouched cards it starts to use.
         change: for each way the potentials afterwards less those before.
+        cpu: for each way the thousandths of cores left afterwards.
     """
 
     which: npt.NDArray[np.intp]
-    card: npt.NDArray[np.int8]
+    card: npt.NDArray[np.intp]
     opens: npt.NDArray[np.int64]
-    left: npt.NDArray[np.int64]
     change: Real
+    cpu: npt.NDArray[np.int64]
 
 
-def aftermath(
-    room: Room, fitting: npt.NDArray[np.intp], kinds: Kinds, potentials: Potentials
-) -> Aftermath:
-    """Measure all ways at once."""
-    table = potentials.table
-    milli = kinds.milli[fitting]
-    share = kinds.share[fitting]
-    values = list(dict.fromkeys(room.cards))
-    if values and share.any():
-        left = np.array(values)
-        # One column for each different card; work that is not a share has one way only.
-        ways = (milli[:, None] <= left) & share[:, None]
-        ways[:, 0] |= ~share
-        which, column = np.nonzero(ways)
+def aftermath(job: Demand, rooms: Rooms, nodes: Nodes, potentials: Potentials) -> Aftermath:
+    """Measure all ways at once, on nodes where the job fits."""
+    table, size = potentials.table, len(nodes)
+    cards = rooms.cards[nodes]
+    before = table[cards].sum(axis=1)
+    if job.is_share:
+        which, card = np.nonzero((cards >= job.card_milli) & _first_of_equal(cards))
+        left = cards[which, card]
+        after = before[which] + table[left - job.card_milli] - table[left]
+        opens = (left == FULL).astype(np.int64)
     else:
-        which = np.arange(len(fitting))
-        column = np.zeros(len(fitting), dtype=np.intp)
-        left = np.array(values or [0])
-    first = np.array([room.cards.index(value) for value in values] or [0], dtype=np.int8)
-    way_share, way_milli, way_left = share[which], milli[which], left[column]
-    count = np.where(kinds.whole[fitting], kinds.cards[fitting], 0)[which]
-    before_row = potentials.row(room.cards)
-    # The cards used lose their features and get those of what is left of them.
-    used = np.where(way_share, way_left, FULL)
-    times = np.where(way_share, 1, count)
-    rest = np.where(way_share, way_left - way_milli, 0)
-    rows = before_row + times[:, None] * (table[rest] - table[used])
-    kind = fitting[which]
-    access = potentials.access(room.model)
-    cpu = np.concatenate(([room.cpu], room.cpu - kinds.cpu[kind])).astype(np.float64)
-    memory = np.concatenate(([room.memory], room.memory - kinds.memory[kind])).astype(np.float64)
-    measured = potentials.measure(cpu, memory, access, np.vstack([before_row, rows]))
+        which, card = np.arange(size), np.zeros(size, dtype=np.intp)
+        after = before - job.cards * table[FULL]
+        opens = np.full(size, job.cards)
+    cpu, memory = rooms.cpu[nodes], rooms.memory[nodes]
+    access = potentials.access(rooms.models)[rooms.model[nodes]]
+    cpu_after = (cpu - job.cpu_milli)[which]
+    measured = potentials.measure(
+        np.concatenate((cpu, cpu_after)),
+        np.concatenate((memory, (memory - job.memory_mib)[which])),
+        np.concatenate((access, access[which])),
+        np.concatenate((before, after)),
+    )
     return Aftermath(
         which=which,
-        card=np.where(way_share, first[column], 0).astype(np.int8),
-        opens=np.where(way_share, way_left == FULL, count).astype(np.int64),
-        left=np.where(way_share, rest, 0),
-        change=measured[1:] - measured[0],
+        card=card,
+        opens=opens,
+        change=measured[size:] - measured[:size][which],
+        cpu=cpu_after,
     )
 
 
+def _first_of_equal(cards: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """For each card whether no earlier card of its node has as much left."""
+    first = np.ones(cards.shape, dtype=bool)
+    for i in range(1, cards.shape[1]):
+        first[:, i] = (cards[:, :i] != cards[:, i : i + 1]).all(axis=1)
+    return first
+
+
 def best_ways(
-    scores: npt.NDArray[np.int64], found: Aftermath, kinds: int
+    scores: npt.NDArray[np.int64], found: Aftermath, size: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int8]]:
-    """For each fitting kind the best score and the card of it, the first one of equals."""
-    starts = np.searchsorted(found.which, np.arange(kinds))
+    """For each of so many nodes the best score and the card of it, the first one of equals."""
+    if len(scores) == size:
+        return scores.astype(np.int32), found.card.astype(np.int8)
+    starts = np.searchsorted(found.which, np.arange(size))
     best = np.maximum.reduceat(scores, starts)
     position = np.where(scores == best[found.which], np.arange(len(scores)), len(scores))
     chosen = np.minimum.reduceat(position, starts)
-    return best.astype(np.int32), found.card[chosen]
+    return best.astype(np.int32), found.card[chosen].astype(np.int8)

@@ -1,135 +1,96 @@
-"""Scores of every kind of job on every node, kept up as nodes change. Pure.
+"""Scores of kinds of jobs on nodes, kept up as nodes change. Pure.
 
-Only the node that changed is scored again, for all kinds at once; a decision is then the largest
-number of one row. Equal scores go to the lowest node, which packs equal nodes from one side.
+A row holds the scores of one kind on every node. When a kind is asked for, only the nodes that
+changed since it was last asked for are scored again, all at once; the decision is then the largest
+number of the row. Equal scores go to the lowest node, which packs equal nodes from one side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from jinsuan.dispatch.fragmentation import FULL, Demand
+from jinsuan.dispatch.demand import Demand
+from jinsuan.dispatch.rooms import Nodes, Rooms
 
 Scores = npt.NDArray[np.int32]
+Cards = npt.NDArray[np.int8]
 NEVER = np.iinfo(np.int32).min
 """The score of a node where the job does not fit."""
-
-
-@dataclass(slots=True)
-class Room:
-    """What is free on a node: thousandths of cores, MiB, thousandths of each card."""
-
-    model: str
-    cpu: int
-    memory: int
-    cards: list[int]
-
-    def take(self, job: Demand, cards: Sequence[int]) -> None:
-        """Use up what the job asks for, on these cards."""
-        self.cpu -= job.cpu_milli
-        self.memory -= job.memory_mib
-        for i in cards:
-            self.cards[i] -= job.card_milli
-        assert self.cpu >= 0 and self.memory >= 0 and min(self.cards, default=0) >= 0
-
-    def give(self, job: Demand, cards: Sequence[int]) -> None:
-        """Free again what the job had."""
-        self.cpu += job.cpu_milli
-        self.memory += job.memory_mib
-        for i in cards:
-            self.cards[i] += job.card_milli
-        assert max(self.cards, default=0) <= FULL
+MANY = 64
+"""From so many nodes on it pays to look for equal ones first."""
+AT_ONCE = 4096
+"""So many nodes are scored at a time, which bounds the memory."""
 
 
 class Policy(Protocol):
-    """How good each kind of job would be on a node."""
+    """How good a job would be on nodes."""
 
-    def column(self, room: Room, fitting: npt.NDArray[np.intp]) -> tuple[Scores, Sequence[int]]:
-        """Larger is better; the second is the card that a share would get (any number for others).
-
-        Args:
-            fitting: the kinds that fit, by number; one answer for each.
-        """
+    def scores(self, job: Demand, rooms: Rooms, nodes: Nodes) -> tuple[Scores, Cards]:
+        """For each of the nodes, on all of which it fits: larger is better, and a share's card."""
 
     def pick(self, row: Scores) -> int:
-        """The node to take, given one kind's scores, of which at least one is not `NEVER`."""
-
-
-class Kinds:
-    """The kinds of jobs that are scored, as arrays."""
-
-    def __init__(self, kinds: Iterable[Demand]) -> None:
-        self.kinds = tuple(kinds)
-        self.cpu = np.array([kind.cpu_milli for kind in self.kinds], dtype=np.int64)
-        self.memory = np.array([kind.memory_mib for kind in self.kinds], dtype=np.int64)
-        self.cards = np.array([kind.cards for kind in self.kinds], dtype=np.int64)
-        self.milli = np.array([kind.card_milli for kind in self.kinds], dtype=np.int64)
-        self.share = np.array([kind.is_share for kind in self.kinds], dtype=bool)
-        self.whole = (self.cards > 0) & ~self.share
-        self._accepts: dict[str, npt.NDArray[np.bool_]] = {}
-
-    def fitting(self, room: Room) -> npt.NDArray[np.intp]:
-        """The kinds that fit, by number."""
-        accepts = self._accepts.get(room.model)
-        if accepts is None:
-            accepts = np.array([kind.accepts(room.model) for kind in self.kinds], dtype=bool)
-            self._accepts[room.model] = accepts
-        fits = (self.cpu <= room.cpu) & (self.memory <= room.memory) & accepts
-        largest, empty = max(room.cards, default=0), room.cards.count(FULL)
-        fits &= np.where(self.share, self.milli <= largest, self.cards <= empty)
-        return np.flatnonzero(fits)
+        """The node to take, given one score a node, of which at least one is not `NEVER`."""
 
 
 class ScoreTable:
-    """Free room of all nodes, with the score of every kind on every node."""
+    """Scores every kind of job that was ever asked for, on every node."""
 
-    def __init__(self, rooms: Sequence[Room], kinds: Kinds, policy: Policy) -> None:
-        self.rooms = list(rooms)
-        self.kinds = kinds
+    def __init__(self, rooms: Rooms, policy: Policy) -> None:
+        self.rooms = rooms
         self._policy = policy
-        shape = (len(kinds.kinds), len(self.rooms))
-        self._scores = np.full(shape, NEVER, dtype=np.int32)
-        self._card = np.zeros(shape, dtype=np.int8)
-        for node in range(len(self.rooms)):
-            self.refresh(node)
+        self._scores: dict[Demand, Scores] = {}
+        self._cards: dict[Demand, Cards] = {}
+        self._seen: dict[Demand, int] = {}
+        self._changes: list[int] = []
 
-    def refresh(self, node: int) -> None:
-        """Score a node again after its room changed."""
-        room = self.rooms[node]
-        fitting = self.kinds.fitting(room)
-        column = self._scores[:, node]
-        column[:] = NEVER
-        if len(fitting):
-            scores, cards = self._policy.column(room, fitting)
-            column[fitting] = scores
-            self._card[fitting, node] = cards
+    def changed(self, node: int) -> None:
+        """Must be called after the room of a node changed otherwise than by `place`."""
+        self._changes.append(node)
 
-    def choose(self, kind: int) -> int | None:
-        """The best node for a job of this kind; None only when it fits nowhere."""
-        row = self._scores[kind]
-        if row.max() == NEVER:
+    def row(self, job: Demand) -> Scores:
+        """The scores of this kind on all nodes as they are now."""
+        row = self._scores.get(job)
+        if row is None:
+            row = self._scores[job] = np.full(len(self.rooms), NEVER, dtype=np.int32)
+            self._cards[job] = np.zeros(len(self.rooms), dtype=np.int8)
+            stale = np.arange(len(self.rooms))
+        else:
+            stale = np.array(list(set(self._changes[self._seen[job] :])), dtype=np.intp)
+        self._seen[job] = len(self._changes)
+        if len(stale):
+            row[stale] = NEVER
+            cards = self._cards[job]
+            fitting = self.rooms.fitting(job, stale)
+            for start in range(0, len(fitting), AT_ONCE):
+                some = fitting[start : start + AT_ONCE]
+                row[some], cards[some] = self._score(job, some)
+        return row
+
+    def _score(self, job: Demand, nodes: Nodes) -> tuple[Scores, Cards]:
+        if len(nodes) < MANY:
+            return self._policy.scores(job, self.rooms, nodes)
+        different, like = self.rooms.states(nodes)
+        scores, cards = self._policy.scores(job, self.rooms, different)
+        return scores[like], cards[like]
+
+    def choose(self, job: Demand) -> tuple[int, tuple[int, ...]] | None:
+        """The best node and its cards; None only when the job fits nowhere."""
+        row = self.row(job)
+        node = self._policy.pick(row)
+        if row[node] == NEVER:
             return None
-        return self._policy.pick(row)
-
-    def cards(self, kind: int, node: int) -> tuple[int, ...]:
-        """The cards that it would get there: the chosen one for a share, the first empty ones."""
-        job = self.kinds.kinds[kind]
         if job.is_share:
-            return (int(self._card[kind, node]),)
-        empty = (i for i, milli in enumerate(self.rooms[node].cards) if milli == FULL)
-        return tuple(i for i, _ in zip(empty, range(job.cards), strict=False))
+            return node, (int(self._cards[job][node]),)
+        return node, self.rooms.first_empty(node, job.cards) if job.cards else ()
 
-    def place(self, kind: int) -> tuple[int, tuple[int, ...]] | None:
-        """Choose a node, use it up; the node and the cards, None when the job fits nowhere."""
-        node = self.choose(kind)
-        if node is None:
-            return None
-        cards = self.cards(kind, node)
-        self.rooms[node].take(self.kinds.kinds[kind], cards)
-        self.refresh(node)
-        return node, cards
+    def place(self, job: Demand) -> tuple[int, tuple[int, ...]] | None:
+        """Choose a node and use it up."""
+        found = self.choose(job)
+        if found is not None:
+            node, cards = found
+            self.rooms.take(node, job, cards)
+            self._changes.append(node)
+        return found

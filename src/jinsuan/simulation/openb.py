@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jinsuan.dispatch.fragmentation import FULL, Demand
+from jinsuan.dispatch.demand import FULL, Demand
 
 PERCENT = 130
 
@@ -49,18 +49,18 @@ def read_machines(path: Path) -> tuple[Machine, ...]:
 
 def read_pods(path: Path) -> tuple[Demand, ...]:
     """The requests in file order; the file may be compressed."""
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open()
-    with opened as lines:
-        return tuple(
-            Demand(
-                int(row["cpu_milli"]),
-                int(row["memory_mib"]),
-                int(row["num_gpu"]),
-                int(row["gpu_milli"]) if int(row["num_gpu"]) else 0,
-                tuple(sorted(filter(None, (row.get("gpu_spec") or "").split("|")))),
-            )
-            for row in csv.DictReader(lines)
+    content = path.read_bytes()
+    text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+    return tuple(
+        Demand(
+            int(row["cpu_milli"]),
+            int(row["memory_mib"]),
+            int(row["num_gpu"]),
+            int(row["gpu_milli"]) if int(row["num_gpu"]) else 0,
+            tuple(sorted(filter(None, (row.get("gpu_spec") or "").split("|")))),
         )
+        for row in csv.DictReader(text.splitlines())
+    )
 
 
 def arrivals(

@@ -6,45 +6,33 @@ of the simulator published with it. Equal scores go to the lowest node name, as 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
 from jinsuan.dispatch.aftermath import aftermath, best_ways
-from jinsuan.dispatch.fragmentation import FULL, Potentials
-from jinsuan.dispatch.scoring import NEVER, Kinds, Room, Scores
+from jinsuan.dispatch.demand import FULL, Demand
+from jinsuan.dispatch.fragmentation import Potentials
+from jinsuan.dispatch.rooms import Nodes, Rooms
+from jinsuan.dispatch.scoring import NEVER, Cards, Scores
 
 MOST_CPU_MILLI = 128_000
 MOST_CARD_MILLI = 8_000
 
 
-def _fullest(room: Room, milli: npt.NDArray[np.int64]) -> list[int]:
-    """For each share the fullest card that still has room."""
-    order = sorted(range(len(room.cards)), key=lambda i: (room.cards[i], i))
-    if not order:
-        return [0] * len(milli)
-    place = np.searchsorted([room.cards[i] for i in order], milli)
-    return [order[min(i, len(order) - 1)] for i in place.tolist()]
-
-
 class Random:
     """Any node where the job fits, and on it any card that has room."""
 
-    def __init__(self, kinds: Kinds, *, seed: int) -> None:
-        self._kinds = kinds
+    def __init__(self, *, seed: int) -> None:
         self._draw = np.random.default_rng([seed, 1])
 
-    def column(self, room: Room, fitting: npt.NDArray[np.intp]) -> tuple[Scores, Sequence[int]]:
-        cards = []
-        for kind in fitting.tolist():
-            milli = int(self._kinds.milli[kind])
-            having = [i for i, left in enumerate(room.cards) if left >= milli]
-            cards.append(having[self._draw.integers(len(having))] if having else 0)
-        return np.zeros(len(fitting), dtype=np.int32), cards
+    def scores(self, job: Demand, rooms: Rooms, nodes: Nodes) -> tuple[Scores, Cards]:
+        lots = self._draw.random((len(nodes), rooms.most_cards))
+        lots[rooms.cards[nodes] < job.card_milli] = -1.0
+        return np.zeros(len(nodes), dtype=np.int32), lots.argmax(axis=1).astype(np.int8)
 
     def pick(self, row: Scores) -> int:
-        return int(self._draw.choice(np.flatnonzero(row != NEVER)))
+        fitting = np.flatnonzero(row != NEVER)
+        return int(fitting[self._draw.integers(len(fitting))]) if len(fitting) else 0
 
 
 class BestFit:
@@ -53,16 +41,13 @@ class BestFit:
     The score is a whole number up to 100, as the scheduler of Kubernetes wants it.
     """
 
-    def __init__(self, kinds: Kinds) -> None:
-        self._kinds = kinds
-
-    def column(self, room: Room, fitting: npt.NDArray[np.intp]) -> tuple[Scores, Sequence[int]]:
-        kinds = self._kinds
-        milli = kinds.milli[fitting]
-        cpu = room.cpu - kinds.cpu[fitting]
-        card = sum(room.cards) - kinds.cards[fitting] * milli
+    def scores(self, job: Demand, rooms: Rooms, nodes: Nodes) -> tuple[Scores, Cards]:
+        cards = rooms.cards[nodes]
+        cpu = rooms.cpu[nodes] - job.cpu_milli
+        card = cards.sum(axis=1) - job.cards * job.card_milli
         left = cpu / MOST_CPU_MILLI * 0.5 + card / MOST_CARD_MILLI * 0.5
-        return ((1.0 - left) * 100).astype(np.int32), _fullest(room, milli)
+        room = np.where(cards >= job.card_milli, cards, FULL + 1)
+        return ((1.0 - left) * 100).astype(np.int32), room.argmin(axis=1).astype(np.int8)
 
     def pick(self, row: Scores) -> int:
         return int(row.argmax())
@@ -74,17 +59,15 @@ class Fgd:
     The score is 100 times the logistic function of the change in whole cards, cut to a whole number.
     """
 
-    def __init__(self, kinds: Kinds, potentials: Potentials) -> None:
-        self._kinds = kinds
+    def __init__(self, potentials: Potentials) -> None:
         self._potentials = potentials
         self._scale = potentials.mix.total * FULL
 
-    def column(self, room: Room, fitting: npt.NDArray[np.intp]) -> tuple[Scores, Sequence[int]]:
-        found = aftermath(room, fitting, self._kinds, self._potentials)
-        change = found.change[:, 0] / self._scale
-        scores = (100.0 / (1.0 + np.exp(change))).astype(np.int64)
-        best, cards = best_ways(scores, found, len(fitting))
-        return best, cards.tolist()
+    def scores(self, job: Demand, rooms: Rooms, nodes: Nodes) -> tuple[Scores, Cards]:
+        found = aftermath(job, rooms, nodes, self._potentials)
+        grown: npt.NDArray[np.float64] = found.change[:, 0] / self._scale
+        scores = (100.0 / (1.0 + np.exp(grown))).astype(np.int64)
+        return best_ways(scores, found, len(nodes))
 
     def pick(self, row: Scores) -> int:
         return int(row.argmax())

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from jinsuan.dispatch.fragmentation import FULL, Demand
-from jinsuan.dispatch.scoring import Kinds, Policy, Room, ScoreTable
+from jinsuan.dispatch.demand import FULL, Demand
+from jinsuan.dispatch.rooms import Room, Rooms
+from jinsuan.dispatch.scoring import Policy, ScoreTable
 from jinsuan.simulation.openb import Machine
 
 MARKS = (100, 130)
@@ -41,29 +42,27 @@ class Outcome:
     Args:
         unallocated: per cent of all cards that were not given out, by arrived load.
         failed: pods that fitted nowhere until then, by arrived load.
-        decisions: pods that arrived; `seconds`: time of deciding only, after the table was made.
+        decisions: pods that arrived.
+        seconds, cpu_seconds: time of all decisions together, by the clock and of the processor.
     """
 
     unallocated: dict[int, float] = field(default_factory=dict)
     failed: dict[int, Failed] = field(default_factory=dict)
     decisions: int = 0
     seconds: float = 0.0
-
-    @property
-    def per_second(self) -> float:
-        return self.decisions / self.seconds
+    cpu_seconds: float = 0.0
 
 
-def rooms(machines: Sequence[Machine]) -> list[Room]:
+def empty(machines: Sequence[Machine]) -> Rooms:
     """Empty nodes, in the order of the machines."""
-    return [Room(m.model, m.cpu_milli, m.memory_mib, [FULL] * m.cards) for m in machines]
+    return Rooms([Room(m.model, m.cpu_milli, m.memory_mib, (FULL,) * m.cards) for m in machines])
 
 
 def run(
     machines: Sequence[Machine],
     pods: Sequence[Demand],
     order: Sequence[int],
-    make: Callable[[Kinds], Policy],
+    policy: Policy,
     *,
     marks: Sequence[int] = MARKS,
     check: Callable[[ScoreTable, Demand], None] | None = None,
@@ -72,23 +71,19 @@ def run(
 
     Args:
         order: positions in `pods`.
-        make: the policy for the kinds of these pods.
         check: is told of every pod that was said to fit nowhere, to see for itself.
     """
-    kinds = Kinds(sorted(set(pods)))
-    number = {kind: i for i, kind in enumerate(kinds.kinds)}
-    kind_of = [number[pod] for pod in pods]
-    table = ScoreTable(rooms(machines), kinds, make(kinds))
+    table = ScoreTable(empty(machines), policy)
     all_milli = sum(machine.cards for machine in machines) * FULL
     asked = given = 0
     failed, outcome = Failed(), Outcome(decisions=len(order))
     coming = list(marks)
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     for i in order:
         pod = pods[i]
         milli = pod.cards * pod.card_milli
         asked += milli
-        if table.place(kind_of[i]) is not None:
+        if table.place(pod) is not None:
             given += milli
         else:
             failed.add(pod)
@@ -99,4 +94,5 @@ def run(
             outcome.unallocated[mark] = 100 * (all_milli - given) / all_milli
             outcome.failed[mark] = failed.copy()
     outcome.seconds = time.perf_counter() - start
+    outcome.cpu_seconds = time.process_time() - cpu_start
     return outcome
