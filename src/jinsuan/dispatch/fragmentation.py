@@ -51,19 +51,22 @@ class Potentials:
         # At least one, to divide by: a job that asks for none of it is no concern here.
         self._cpu = np.array([max(1, kind.cpu_milli) for kind in kinds], dtype=np.float64)
         self._memory = np.array([max(1, kind.memory_mib) for kind in kinds], dtype=np.float64)
-        self._cards = np.array([kind.cards for kind in kinds], dtype=np.float64)
-        self._milli = np.array([kind.card_milli for kind in kinds], dtype=np.float64)
-        self._takes = self._cards * self._milli
+        self._takes = np.array([kind.cards * kind.card_milli for kind in kinds], dtype=np.float64)
+        # Kinds that ask for the same of the cards see the same in them: few columns for many kinds.
+        asked = sorted({(kind.card_milli, kind.cards) for kind in kinds})
+        self._column = np.array([asked.index((kind.card_milli, kind.cards)) for kind in kinds], int)
+        self._milli = np.array([milli for milli, _ in asked], dtype=np.float64)
+        self._cards = np.array([cards for _, cards in asked], dtype=np.float64)
         self._access: dict[tuple[str, ...], Real] = {}
         worth = np.zeros(FULL + 1) if value is None else np.asarray(value, dtype=np.float64)
         self.table = self._features(worth)
         # Cards fed by a thousandth of a core, and by a MiB, at the average demand of the mix.
-        asked = float(self._count @ self._takes)
-        self._per_cpu = asked / max(float(self._count @ self._cpu), 1.0)
-        self._per_memory = asked / max(float(self._count @ self._memory), 1.0)
+        taken = float(self._count @ self._takes)
+        self._per_cpu = taken / max(float(self._count @ self._cpu), 1.0)
+        self._per_memory = taken / max(float(self._count @ self._memory), 1.0)
 
     def _features(self, value: Real) -> Real:
-        """Row `r`: what a card with `r` thousandths free adds: idle, value, then per kind three."""
+        """Row `r`: what a card with `r` thousandths free adds: idle, value, then three a column."""
         left = np.arange(FULL + 1, dtype=np.float64)[:, None]
         copies = np.floor(left / self._milli)
         usable = (copies > 0).astype(np.float64)
@@ -89,20 +92,25 @@ class Potentials:
         Returns:
             One row a state: stranded and brim, each times the size of the mix; starved and value.
         """
-        k = len(self._kinds)
+        size = len(self._cards)
         idle, value = rows[:, 0], rows[:, 1]
-        usable, usable_milli, copies = (rows[:, 2 + i * k : 2 + (i + 1) * k] for i in range(3))
+        usable, usable_milli, copies = (
+            rows[:, 2 + i * size : 2 + (i + 1) * size] for i in range(3)
+        )
         real_cpu, real_memory = cpu[:, None].astype(np.float64), memory[:, None].astype(np.float64)
         out = np.empty((len(rows), 4))
         by_cpu = real_cpu / self._cpu
-        fits = (by_cpu >= 1.0) & (usable >= self._cards)
         whole = idle * self.mix.total
-        out[:, 0] = whole - np.einsum("ij,ij,ij->i", fits, usable_milli, access)
-        # Copies of a kind: by cards in whole groups, by processor, by memory.
+        useful = np.where(usable >= self._cards, usable_milli, 0).take(self._column, axis=1)
+        useful *= access
+        useful *= by_cpu >= 1.0
+        out[:, 0] = whole - useful.sum(axis=1)
+        # Copies of a kind: by processor, by memory, by cards in whole groups.
         most = np.minimum(by_cpu, real_memory / self._memory)
-        np.minimum(most, copies / self._cards, out=most)
+        np.minimum(most, (copies / self._cards).take(self._column, axis=1), out=most)
         np.floor(most, out=most)
-        out[:, 1] = whole - np.einsum("ij,ij,j->i", most, access, self._takes)
+        most *= access
+        out[:, 1] = whole - most @ self._takes
         fed = np.minimum(real_cpu[:, 0] * self._per_cpu, real_memory[:, 0] * self._per_memory)
         out[:, 2] = np.maximum(idle - fed, 0)
         out[:, 3] = value
