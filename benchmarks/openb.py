@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.machine import Neighbours, machine
-from jinsuan.dispatch.demand import Demand, typical
+from jinsuan.dispatch.demand import Demand, counted, typical
 from jinsuan.dispatch.fragmentation import Potentials
 from jinsuan.dispatch.scoring import Policy, ScoreTable
 from jinsuan.simulation.openb import arrivals, read_machines, read_pods
@@ -57,7 +57,7 @@ def published(data: Path, workload: str) -> dict[tuple[str, int], tuple[float, f
 
 def makers(pods: tuple[Demand, ...]) -> dict[str, Make]:
     """All policies by name. The mix is that of the workload, known beforehand, as published."""
-    potentials = Potentials(typical(pods))
+    potentials = Potentials(typical(counted(pods)))
     return {
         "random": lambda seed: Random(seed=seed),
         "bestfit": lambda _: BestFit(),

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings, strategies as st
 
 from jinsuan.dispatch.aftermath import aftermath
-from jinsuan.dispatch.demand import FULL, Demand, Mix, typical
+from jinsuan.dispatch.demand import FULL, Demand, Mix, counted, typical
 from jinsuan.dispatch.fragmentation import Potentials
 from jinsuan.dispatch.least_waste import LeastWaste
 from jinsuan.dispatch.remainders import remainder_values
@@ -62,9 +62,7 @@ pasts = st.lists(jobs, min_size=1, max_size=12)
 
 def fits(room: Room, job: Demand) -> bool:
     enough = sum(left >= job.card_milli for left in room.cards) >= job.cards
-    accepted = not job.cards or (
-        room.model != "" and (not job.models or room.model in job.models)
-    )
+    accepted = not job.cards or (room.model != "" and (not job.models or room.model in job.models))
     return (
         room.cpu_milli >= job.cpu_milli
         and room.memory_mib >= job.memory_mib
@@ -119,7 +117,7 @@ def slow_starved(room: Room, mix: Mix) -> Fraction:
 
 @given(pasts, fleets)
 def test_potentials_are_those_of_a_slow_reckoning(past: list[Demand], fleet: list[Room]) -> None:
-    mix = typical(past, percent=100)
+    mix = typical(counted(past), percent=100)
     value = remainder_values(mix)
     potentials, rooms = Potentials(mix, value=value), Rooms(fleet)
     rows = potentials.table[rooms.cards].sum(axis=1)
@@ -137,7 +135,7 @@ def test_potentials_are_those_of_a_slow_reckoning(past: list[Demand], fleet: lis
 def test_an_aftermath_is_the_difference_of_two_states(
     past: list[Demand], fleet: list[Room], job: Demand
 ) -> None:
-    potentials, rooms = Potentials(typical(past, percent=100)), Rooms(fleet)
+    potentials, rooms = Potentials(typical(counted(past), percent=100)), Rooms(fleet)
     nodes = rooms.fitting(job, np.arange(len(fleet)))
     assert nodes.tolist() == [i for i, room in enumerate(fleet) if fits(room, job)]
     found = aftermath(job, rooms, nodes, potentials)
@@ -150,7 +148,10 @@ def test_an_aftermath_is_the_difference_of_two_states(
         for i in used[: job.cards]:
             left[i] -= job.card_milli
         after = Room(
-            room.model, room.cpu_milli - job.cpu_milli, room.memory_mib - job.memory_mib, tuple(left)
+            room.model,
+            room.cpu_milli - job.cpu_milli,
+            room.memory_mib - job.memory_mib,
+            tuple(left),
         )
         mix = potentials.mix
         assert change[0] == slow_stranded(after, mix) - slow_stranded(room, mix)
@@ -167,8 +168,8 @@ def test_an_aftermath_is_the_difference_of_two_states(
 
 
 def policies(past: list[Demand]) -> list[Policy]:
-    potentials = Potentials(typical(past))
-    return [Random(seed=7), BestFit(), Fgd(potentials), LeastWaste.from_past(past)]
+    potentials = Potentials(typical(counted(past)))
+    return [Random(seed=7), BestFit(), Fgd(potentials), LeastWaste(typical(counted(past)))]
 
 
 @settings(max_examples=60)
@@ -192,14 +193,18 @@ def test_what_fits_is_placed_and_what_is_placed_fits(
             assert fits(now[node], job) and len(set(cards)) == job.cards
             for i in cards:
                 left[node][2][i] -= job.card_milli
-            left[node] = (left[node][0] - job.cpu_milli, left[node][1] - job.memory_mib, left[node][2])
+            left[node] = (
+                left[node][0] - job.cpu_milli,
+                left[node][1] - job.memory_mib,
+                left[node][2],
+            )
             assert min(left[node][2], default=0) >= 0
 
 
 @settings(max_examples=40)
 @given(fleets, st.lists(jobs, min_size=1, max_size=25))
 def test_rows_kept_up_are_rows_made_anew(fleet: list[Room], orders: list[Demand]) -> None:
-    policy = LeastWaste.from_past(orders)
+    policy = LeastWaste(typical(counted(orders)))
     table = ScoreTable(Rooms(fleet), policy)
     for job in orders:
         table.place(job)
@@ -216,7 +221,7 @@ def test_rows_kept_up_are_rows_made_anew(fleet: list[Room], orders: list[Demand]
 @settings(max_examples=20)
 @given(st.lists(st.one_of(machines, bare), min_size=1, max_size=3), st.lists(jobs, max_size=6))
 def test_many_equal_nodes_are_scored_like_one(fleet: list[Room], orders: list[Demand]) -> None:
-    policy = LeastWaste.from_past(orders)
+    policy = LeastWaste(typical(counted(orders)))
     many = ScoreTable(Rooms(fleet * 70), policy)
     for job in orders:
         few = ScoreTable(Rooms(fleet), policy)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from jinsuan.dispatch.demand import FULL, Demand, Mix, typical
+from jinsuan.dispatch.demand import FULL, Demand, Mix, counted, typical
 from jinsuan.dispatch.fragmentation import Potentials
 from jinsuan.dispatch.least_waste import LeastWaste, frozen_weights
 from jinsuan.dispatch.remainders import remainder_values
@@ -56,11 +58,11 @@ def test_a_model_that_will_not_do_makes_all_of_it_useless() -> None:
 
 def test_the_typical_mix_is_the_most_frequent_and_sees_past_memory() -> None:
     more = Demand(HALF.cpu_milli, 32_768, 1, 500)
-    mix = typical([HALF] * 50 + [more] * 5 + [WHOLE] * 41 + [PAIR] * 4)
+    mix = typical(counted([HALF] * 50 + [more] * 5 + [WHOLE] * 41 + [PAIR] * 4))
 
     assert mix.kinds == (more, WHOLE), "96 of 100; the largest memory of a kind"
     assert mix.counts == (55, 41)
-    assert typical([]).total == 0
+    assert typical(counted([])).total == 0
 
 
 def test_remainders_are_worth_the_pieces_that_can_be_cut_from_them() -> None:
@@ -72,7 +74,7 @@ def test_remainders_are_worth_the_pieces_that_can_be_cut_from_them() -> None:
     value = remainder_values(Mix((Demand(1, 1, 1, 810), Demand(1, 1, 1, 320)), (100, 30)))
     assert value[810] == 1000
     assert value[319] == 0 and value[320] == 333 and value[640] == 667
-    assert all(a <= b for a, b in zip(value, value[1:], strict=False))
+    assert all(a <= b for a, b in pairwise(value))
 
     # 190 beside 810 makes a full card: many 810s make them cheap, few make them dear.
     for big, small, price in ((100, 30, 0), (30, 100, 200)):

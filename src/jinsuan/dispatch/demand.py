@@ -50,25 +50,30 @@ class Mix:
         return sum(self.counts)
 
 
-def typical(past: Iterable[Demand], *, percent: int = 95) -> Mix:
+def counted(jobs: Iterable[Demand]) -> Mix:
+    """How often each kind is among these jobs."""
+    counts = Counter(jobs)
+    return Mix(tuple(counts), tuple(counts.values()))
+
+
+def typical(past: Mix, *, percent: int = 95) -> Mix:
     """The most frequent kinds of past jobs, until they make up so many per cent of them.
 
     Memory does not tell kinds apart, as in the ATC 2023 paper; a kind gets the largest memory seen.
     """
-    counted: Counter[tuple[int, int, int, tuple[str, ...]]] = Counter()
+    seen: Counter[tuple[int, int, int, tuple[str, ...]]] = Counter()
     memory: dict[tuple[int, int, int, tuple[str, ...]], int] = {}
-    for job in past:
+    for job, count in zip(past.kinds, past.counts, strict=True):
         key = (job.cpu_milli, job.card_milli, job.cards, job.models)
-        counted[key] += 1
+        seen[key] += count
         memory[key] = max(memory.get(key, 0), job.memory_mib)
-    order = sorted(counted, key=lambda key: (counted[key], key), reverse=True)
-    enough, seen = counted.total() * percent, 0
+    enough, covered = seen.total() * percent, 0
     kinds, counts = [], []
-    for key in order:
-        if seen * 100 >= enough:
+    for key in sorted(seen, key=lambda key: (seen[key], key), reverse=True):
+        if covered * 100 >= enough:
             break
         cpu, milli, cards, models = key
         kinds.append(Demand(cpu, memory[key], cards, milli, models))
-        counts.append(counted[key])
-        seen += counted[key]
+        counts.append(seen[key])
+        covered += seen[key]
     return Mix(tuple(kinds), tuple(counts))

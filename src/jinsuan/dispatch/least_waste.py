@@ -8,7 +8,6 @@ node: that consolidates, and matters as much as the terms do.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import lru_cache
 from importlib.resources import files
@@ -16,7 +15,7 @@ from importlib.resources import files
 import numpy as np
 
 from jinsuan.dispatch.aftermath import aftermath, best_ways
-from jinsuan.dispatch.demand import FULL, Demand, Mix, typical
+from jinsuan.dispatch.demand import FULL, Demand, Mix
 from jinsuan.dispatch.fragmentation import Potentials
 from jinsuan.dispatch.remainders import remainder_values
 from jinsuan.dispatch.rooms import Nodes, Rooms
@@ -81,11 +80,6 @@ class LeastWaste:
         self._potentials = Potentials(mix, value=remainder_values(mix))
         self._scale = 1.0 / max(1, mix.total)
 
-    @classmethod
-    def from_past(cls, past: Iterable[Demand]) -> LeastWaste:
-        """For the typical mix of past jobs."""
-        return cls(typical(past))
-
     def scores(self, job: Demand, rooms: Rooms, nodes: Nodes) -> tuple[Scores, Cards]:
         weights = self.weights.of(job)
         found = aftermath(job, rooms, nodes, self._potentials)
@@ -99,9 +93,10 @@ class LeastWaste:
         )
         cost += weights.opens * found.opens
         if weights.idle:
-            cost += weights.idle * (rooms.cards[nodes].sum(axis=1) - job.cards * job.card_milli)[
-                found.which
-            ]
+            cost += (
+                weights.idle
+                * (rooms.cards[nodes].sum(axis=1) - job.cards * job.card_milli)[found.which]
+            )
         if weights.cores:
             cost += (weights.cores / FULL) * found.cpu
         scores = -np.floor(cost / weights.quantum).astype(np.int64)

@@ -78,10 +78,10 @@ def _knapsack(sizes: list[int], prices: list[float]) -> tuple[list[float], Real]
                 best[length], cut[length] = worth, i
     pieces, length = np.zeros(len(sizes)), FULL
     while length:
-        i = cut[length]
-        if i is None:
+        piece = cut[length]
+        if piece is None:
             length -= 1
         else:
-            pieces[i] += 1
-            length -= sizes[i]
+            pieces[piece] += 1
+            length -= sizes[piece]
     return best, pieces

@@ -47,7 +47,7 @@ class ScoreTable:
         self._changes: list[int] = []
 
     def changed(self, node: int) -> None:
-        """Must be called after the room of a node changed otherwise than by `place`."""
+        """Must be called after the room of a node changed otherwise than by `take`."""
         self._changes.append(node)
 
     def row(self, job: Demand) -> Scores:
@@ -76,21 +76,27 @@ class ScoreTable:
         scores, cards = self._policy.scores(job, self.rooms, different)
         return scores[like], cards[like]
 
+    def cards(self, job: Demand, node: int) -> tuple[int, ...]:
+        """The cards it would get on a node of its row: a share the best one, others untouched ones."""
+        if job.is_share:
+            return (int(self._cards[job][node]),)
+        return self.rooms.first_empty(node, job.cards) if job.cards else ()
+
     def choose(self, job: Demand) -> tuple[int, tuple[int, ...]] | None:
         """The best node and its cards; None only when the job fits nowhere."""
         row = self.row(job)
         node = self._policy.pick(row)
-        if row[node] == NEVER:
-            return None
-        if job.is_share:
-            return node, (int(self._cards[job][node]),)
-        return node, self.rooms.first_empty(node, job.cards) if job.cards else ()
+        return None if row[node] == NEVER else (node, self.cards(job, node))
+
+    def take(self, node: int, job: Demand, cards: tuple[int, ...]) -> None:
+        """Use up what the job asks for, on these cards of this node."""
+        self.rooms.take(node, job, cards)
+        self._changes.append(node)
 
     def place(self, job: Demand) -> tuple[int, tuple[int, ...]] | None:
         """Choose a node and use it up."""
         found = self.choose(job)
         if found is not None:
             node, cards = found
-            self.rooms.take(node, job, cards)
-            self._changes.append(node)
+            self.take(node, job, cards)
         return found
