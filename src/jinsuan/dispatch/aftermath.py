@@ -65,9 +65,9 @@ def aftermath(job: Demand, rooms: Rooms, nodes: Nodes, potentials: Potentials) -
 
 def _first_of_equal(cards: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """For each card whether no earlier card of its node has as much left."""
-    first = np.ones(cards.shape, dtype=bool)
-    for i in range(1, cards.shape[1]):
-        first[:, i] = (cards[:, :i] != cards[:, i : i + 1]).all(axis=1)
+    size = cards.shape[1]
+    earlier = np.arange(size)[:, None] > np.arange(size)
+    first: npt.NDArray[np.bool_] = ~((cards[:, :, None] == cards[:, None, :]) & earlier).any(axis=2)
     return first
 
 

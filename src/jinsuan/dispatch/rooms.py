@@ -70,11 +70,3 @@ class Rooms:
     def first_empty(self, node: int, count: int) -> tuple[int, ...]:
         """The first so many untouched cards of a node."""
         return tuple(np.flatnonzero(self.cards[node] == FULL)[:count].tolist())
-
-    def states(self, nodes: Nodes) -> tuple[Nodes, Nodes]:
-        """One node of each different state among these, and for each of these which one is like it."""
-        key = np.column_stack(
-            [self.model[nodes], self.cpu[nodes], self.memory[nodes], self.cards[nodes]]
-        )
-        _, first, like = np.unique(key, axis=0, return_index=True, return_inverse=True)
-        return nodes[first], like.ravel()

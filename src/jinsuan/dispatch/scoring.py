@@ -19,8 +19,6 @@ Scores = npt.NDArray[np.int32]
 Cards = npt.NDArray[np.int8]
 NEVER = np.iinfo(np.int32).min
 """The score of a node where the job does not fit."""
-MANY = 64
-"""From so many nodes on it pays to look for equal ones first."""
 AT_ONCE = 4096
 """So many nodes are scored at a time, which bounds the memory."""
 
@@ -66,15 +64,8 @@ class ScoreTable:
             fitting = self.rooms.fitting(job, stale)
             for start in range(0, len(fitting), AT_ONCE):
                 some = fitting[start : start + AT_ONCE]
-                row[some], cards[some] = self._score(job, some)
+                row[some], cards[some] = self._policy.scores(job, self.rooms, some)
         return row
-
-    def _score(self, job: Demand, nodes: Nodes) -> tuple[Scores, Cards]:
-        if len(nodes) < MANY:
-            return self._policy.scores(job, self.rooms, nodes)
-        different, like = self.rooms.states(nodes)
-        scores, cards = self._policy.scores(job, self.rooms, different)
-        return scores[like], cards[like]
 
     def cards(self, job: Demand, node: int) -> tuple[int, ...]:
         """The cards it would get on a node of its row: a share the best one, others untouched ones."""
