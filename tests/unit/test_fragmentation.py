@@ -106,6 +106,10 @@ def test_fgd_by_hand() -> None:
     assert scores.tolist() == [37, 62]
     assert cards.tolist() == [0, 0]
 
+    # Neither remainder is of use to a whole: both cards are equally good, so the first one.
+    rooms = Rooms([Room("T4", 32_000, 65_536, (1000, 600, 700, 600))])
+    assert Fgd(potentials).scores(HALF, rooms, np.array([0]))[1].tolist() == [1]
+
 
 def test_changed_nodes_are_looked_at_again() -> None:
     rooms = Rooms([Room("T4", 32_000, 65_536, (1000,)), Room("T4", 32_000, 65_536, (1000,))])
