@@ -43,7 +43,8 @@ class Outcome:
         unallocated: per cent of all cards that were not given out, by arrived load.
         failed: pods that fitted nowhere until then, by arrived load.
         decisions: pods that arrived.
-        seconds, cpu_seconds: time of all decisions together, by the clock and of the processor.
+        seconds, cpu_seconds: time of all decisions together, by the clock and of the processor;
+            without that of `check`.
     """
 
     unallocated: dict[int, float] = field(default_factory=dict)
@@ -88,7 +89,10 @@ def run(
         else:
             failed.add(pod)
             if check:
+                paused, cpu_paused = time.perf_counter(), time.process_time()
                 check(table, pod)
+                start += time.perf_counter() - paused
+                cpu_start += time.process_time() - cpu_paused
         while coming and asked * 100 >= coming[0] * all_milli:
             mark = coming.pop(0)
             outcome.unallocated[mark] = 100 * (all_milli - given) / all_milli
