@@ -1,4 +1,4 @@
-"""`./run bench [path] [get] [post] | policy … | mutants … | fuzz … | ledger … | seal … | usage … | openb …`: run the measurements and print what was run."""
+"""`./run bench [path] [get] [post] | policy … | mutants … | fuzz … | ledger … | seal … | usage … | longwork … | openb …`: run the measurements and print what was run."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ OTHERS = {
     "ledger": "ledger",
     "seal": "seal",
     "usage": "usage",
+    "longwork": "longwork",
     "openb": "openb",
 }
 """Measurements with options of their own: the word and the module."""
