@@ -1,0 +1,1 @@
+"""Replays of public traces against placement policies."""
