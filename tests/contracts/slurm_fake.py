@@ -167,11 +167,7 @@ class FakeSlurm(httpx.BaseTransport):
     # ── slurmctld ─────────────────────────────────────────────────────────────────────────────
 
     def tick(self) -> None:
-        """Time has passed: late requests arrive, work goes on, queues move, state is saved."""
-        for request in self._late if self.mood != "late" else ():
-            self._serve(request)
-        if self.mood != "late":
-            self._late.clear()
+        """Time has passed: work goes on, queues move, state is saved."""
         for run in self.runs:
             self._go_on(run)
         self._schedule()
@@ -185,7 +181,6 @@ class FakeSlurm(httpx.BaseTransport):
 
     def crash(self, *, orphans_live: bool) -> None:
         """kill -9 of slurmctld and a start from what it had saved."""
-        self._late.clear()
         _, saved, self._next = self._saved
         self.jobs = {number: replace(job) for number, job in saved.items()}
         self._save()
@@ -198,6 +193,13 @@ class FakeSlurm(httpx.BaseTransport):
             mine = [r for r in self.runs if r.number == job.number and r.folder == job.folder]
             if job.state == "RUNNING" and not any(run.alive for run in mine):
                 job.state = "PENDING" if job.requeue else "COMPLETED"
+        self.tick()
+
+    def let_late_requests_arrive(self) -> None:
+        """slurmrestd stood still with them in its hands, however long, and goes on."""
+        late, self._late = self._late, []
+        for request in late:
+            self._serve(request)
         self.tick()
 
     def lose_node(self, which: int) -> None:

@@ -184,6 +184,7 @@ class SlurmClient:
                 f"{self._settings.user}，写入 {self._settings.token_file}",
             )
         if body is None:
+            self._version = None  # perhaps slurmrestd was replaced by a newer one
             raise EngineUnreachable(NAME, f"HTTP {status}，不是 JSON")
         return status, body
 
@@ -202,7 +203,8 @@ class SlurmClient:
                 if version == "v0.0.39":
                     continue
                 status, body = self._send("GET", f"{self._base}/slurm/{version}/ping")
-                if body is not None and (status == 200 or refusals(body)):
+                # Every answer of slurmrestd carries `meta`, a refusal too; a proxy's does not.
+                if body is not None and status != 404 and isinstance(body.get("meta"), dict):
                     self._version = version
                     break
             else:
