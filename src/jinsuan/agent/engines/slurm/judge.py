@@ -17,7 +17,7 @@ from jinsuan.protocol.messages import NodeShare, Observation
 from jinsuan.protocol.states import AttemptState, EndCause
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-CLEANING_NS = 120 * 10**9
+CLEANING_NS = 30 * 10**9
 """How long after the end of the work Slurm may still be cleaning up before we stop waiting."""
 
 
