@@ -16,10 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.test import Client
 
 from jinsuan.agent.keys import make_key, public_bytes
+from jinsuan.casework.models import Case
 from jinsuan.dispatch import actions as dispatch
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.api.board import recent_board
 from jinsuan.entrypoints.api.v1 import token_rate
+from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.protocol import envelope as names
 from jinsuan.protocol.codec import encode
@@ -28,7 +30,16 @@ from jinsuan.protocol.messages import AttemptReport, SyncRequest, UsageReading
 from jinsuan.protocol.states import AttemptState, EndCause
 from jinsuan.registry.actions.agents import enrol, issue_enrolment_code, issue_token
 from jinsuan.registry.actions.centres import register_centre
+from jinsuan.registry.actions.people import register_bodies
+from jinsuan.registry.models import Body
 from jinsuan.registry.scopes import SCOPES
+from jinsuan.vouchers.actions.apply import start_application
+from jinsuan.vouchers.actions.grant import issue_granted
+from jinsuan.vouchers.actions.issue import open_year
+from jinsuan.vouchers.actions.redeem import start_redemption
+from tests.flows.casework_world import recommender
+from tests.flows.check_data import provide_check_data
+from tests.flows.voucher_world import AFTER_NOTICE, Cast
 from tests.flows.world import SYSTEM, World, make_world, organisation, person
 
 START = datetime(2025, 9, 16, 1, 0, tzinfo=UTC)
@@ -142,6 +153,10 @@ class Province:
     agent: Agent
     other_agent: Agent
 
+    def cases(self) -> dict[str, str]:
+        """One real thing of mine for every parameter of cases and pools."""
+        return make_cases(self.world, START)
+
     def caller(self, actor: Actor, *scopes: str, days: int = 30) -> Caller:
         """A program of somebody, with all scopes unless some are named."""
         return Caller(give_token(actor, *scopes, now=self.clock.now, days=days))
@@ -181,6 +196,53 @@ def give_token(actor: Actor, *scopes: str, now: datetime, days: int = 30) -> str
         actor=SYSTEM,
         now=now,
     )
+
+
+def make_cases(world: World, now: datetime) -> dict[str, str]:
+    """A draft application, a draft redemption of a granted voucher, and their year's pool."""
+    body = Body.objects.filter(code="140100").first()
+    if body is None:
+        register_bodies(actor=SYSTEM, now=now)
+        body = Body.objects.get(code="140100")
+    money = Money.yuan("1000000")
+    open_year(
+        pack="beijing-2023-ai-voucher", rule="b01", number=2025, pool=money,
+        actor=world.officer, now=now,
+    )  # fmt: skip
+    city = recommender("city", organisation(8, "太原局", now), body.id)
+    payer = person("payer", organisation(9, "财政厅", now), Role.TREASURY, now)
+    cast = Cast(
+        world=world, body=body.id, tenant=world.researcher, provider=payer, city=city,
+        officer=world.officer, second=world.officer, payer=payer, checker=payer,
+        pack="beijing-2023-ai-voucher",
+    )  # fmt: skip
+    provide_check_data(world.provider, world.tenant, now=now)
+    first = cast.apply("HT-1")
+    cast.recommend(first)
+    cast.approve(first, chosen=Money.yuan("1500"))
+    voucher = issue_granted(first, actor=SYSTEM, now=AFTER_NOTICE)
+    redemption = start_redemption(
+        voucher.id,
+        through=AFTER_NOTICE.date() - timedelta(days=1),
+        actor=cast.tenant,
+        now=AFTER_NOTICE,
+    )
+    draft = start_application(
+        programme="2025:b01",
+        body=body.id,
+        terms=cast.terms("HT-2", "9000", now),
+        purpose="训练",
+        related=False,
+        answers={},
+        actor=cast.tenant,
+        now=now,
+    )
+    numbers = dict(Case.objects.values_list("id", "number"))
+    return {
+        "application_number": numbers[draft.id],
+        "redemption_number": numbers[redemption.id],
+        "pool_id": "2025:b01",
+    }
 
 
 def report(

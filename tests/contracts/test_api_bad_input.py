@@ -205,7 +205,10 @@ def test_an_id_that_is_none_is_simply_not_found(province: Province, name: str) -
     is_problem(province.mine.post(f"/jobs/{name}/cancel", {"reason": "x"}, "k"), 404)
 
 
-PAGES = ("/jobs", "/centres", "/vouchers", "/account/statement")
+PAGES = (
+    *("/jobs", "/centres", "/vouchers", "/account/statement"),
+    *("/pools", "/applications", "/redemptions"),
+)
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,12 @@ PUBLIC = {
     ("GET", "/policy/packs"),
     ("GET", "/policy/packs/{pack_id}"),
     ("POST", "/policy/packs/{pack_id}/decide"),
+    ("GET", "/pools"),
+    ("GET", "/pools/{pool_id}"),
 }
-"""What every tenant may see: where there is room, what it would cost, and the law."""
+"""What every tenant may see: where there is room, what it would cost, the law, and the pools."""
+OFFICIAL = {("GET", "/trace/{ref}/bundle")}
+"""What no tenant may see, not even of its own."""
 SCOPE_OF = {
     "/jobs/{job_id}/cancel": "jobs:write",
     "/jobs": "jobs:read",
@@ -40,8 +44,12 @@ SCOPE_OF = {
     "/account": "account:read",
     "/vouchers": "account:read",
     "/statements": "account:read",
+    "/notifications": "account:read",
     "/trace": "trace:read",
     "/policy": "policy:read",
+    "/pools": "account:read",
+    "/applications": "cases:read",
+    "/redemptions": "cases:read",
 }
 BODIES: dict[str, Any] = {
     "/jobs": SPEC,
@@ -54,6 +62,8 @@ BODIES: dict[str, Any] = {
 def scope_of(method: str, path: str) -> str | None:
     if (method, path) == ("POST", "/jobs"):
         return "jobs:write"
+    if method == "POST" and path.startswith(("/applications", "/redemptions")):
+        return "cases:write"
     return next((scope for start, scope in SCOPE_OF.items() if path.startswith(start)), None)
 
 
@@ -74,6 +84,7 @@ def places_of(province: Province) -> dict[str, str]:
         "code": province.world.centre,
         "ref": charge["transfers"][0]["ref"],
         "pack_id": "shanxi-2024-35",
+        **province.cases(),
     }
 
 
@@ -92,7 +103,11 @@ def test_every_parameter_of_every_address_has_a_real_thing(province: Province) -
 
     assert named == places.keys(), "give the new parameter a real thing in places_of"
     for method, path in ONE_THING:
-        if method == "GET":
+        if (method, path) in OFFICIAL:
+            officer = province.caller(province.world.officer)
+            assert asked(officer, method, path, places).status_code == 200
+            is_problem(asked(province.mine, method, path, places), 404)
+        elif method == "GET":
             answer = asked(province.mine, method, path, places)
             assert answer.status_code == 200, (path, answer.content.decode())
 
@@ -146,7 +161,7 @@ def test_a_token_of_every_other_scope_is_not_enough(
         return
     others = [scope for scope in SCOPES if scope != needed]
     caller = province.caller(province.world.researcher, *others)
-    places = {"job_id": "x", "voucher_id": "x", "code": "x", "ref": "x", "pack_id": "x"}
+    places = dict.fromkeys(re.findall(r"\{(\w+)\}", path), "x")
 
     answer = asked(caller, method, path, places)
 

@@ -21,7 +21,7 @@ from jinsuan.vouchers.actions.bank_accounts import (
 from jinsuan.vouchers.actions.cash_orders import (
     ask_refund,
     confirm_order,
-    order_refund,
+    order_asked,
 )
 from jinsuan.vouchers.models import BankEntry, CashOrder
 from tests.bank_world import OWN, statement
@@ -76,7 +76,7 @@ class Purse:
     def refund(self, yuan: str) -> CashOrder:
         """Asked, made and confirmed."""
         order = self.ask(yuan)
-        order_refund(order, account="supervised", actor=self.first, now=NOW)
+        order_asked(order, account="supervised", actor=self.first, now=NOW)
         confirm_order(order, actor=self.second, now=NOW)
         return CashOrder.objects.get(id=order)
 

@@ -61,7 +61,8 @@ class MeteredJob:
             actor=WORKER,
             now=now,
         )
-        assert not refused
+        for error in refused.values():
+            raise error
 
     def used(self, hours: int, *, now: datetime) -> Sequence[metering.Step]:
         """So many hours in all by now; charges and captures what is new."""

@@ -10,7 +10,7 @@ import pytest
 from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.money import Money
 from jinsuan.ledger.queries import check_book
-from jinsuan.vouchers.actions.cash_orders import order_refund
+from jinsuan.vouchers.actions.cash_orders import order_asked
 from jinsuan.vouchers.models import BankFile, CashOrder
 from tests.flows.casework_world import NOW
 from tests.flows.purse import Purse, typed_in
@@ -69,8 +69,8 @@ def test_double_clicks_make_one_order_and_never_more_than_the_balance() -> None:
     other = purse.ask("6.00", "click2")
     first = CashOrder.objects.get(order_key="click1").id
     made = at_once(
-        *[lambda: order_refund(first, account="supervised", actor=purse.first, now=NOW)] * 3,
-        *[lambda: order_refund(other, account="supervised", actor=purse.second, now=NOW)] * 3,
+        *[lambda: order_asked(first, account="supervised", actor=purse.first, now=NOW)] * 3,
+        *[lambda: order_asked(other, account="supervised", actor=purse.second, now=NOW)] * 3,
     )
 
     assert made.count(None) == 1

@@ -15,8 +15,8 @@ from jinsuan.ledger.queries import balance, check_book
 from jinsuan.vouchers.actions.cash_orders import (
     cancel_order,
     confirm_order,
+    order_asked,
     order_payout,
-    order_refund,
     reject_order,
 )
 from jinsuan.vouchers.actions.matches import assign_suspense, match_debit
@@ -82,16 +82,16 @@ def test_a_double_click_makes_one_order(purse: Purse) -> None:
         purse.ask("10.01", "click2")
     assert CashOrder.objects.count() == 1
     order = purse.ask("6.00")
-    order_refund(order, account="supervised", actor=purse.first, now=NOW)
+    order_asked(order, account="supervised", actor=purse.first, now=NOW)
     with pytest.raises(CashOrderRefused, match="待复核"):
-        order_refund(order, account="supervised", actor=purse.first, now=NOW)
+        order_asked(order, account="supervised", actor=purse.first, now=NOW)
     assert purse.cash == Money(400)
 
 
 def test_two_people_and_the_database_says_so_too(purse: Purse) -> None:
     purse.fund("1.00")
     order = purse.ask("1.00")
-    order_refund(order, account="supervised", actor=purse.first, now=NOW)
+    order_asked(order, account="supervised", actor=purse.first, now=NOW)
 
     with pytest.raises(CashOrderRefused, match="另一位"):
         confirm_order(order, actor=purse.first, now=NOW)
@@ -120,7 +120,7 @@ def test_what_the_bank_rejects_goes_back_and_may_be_asked_for_again(purse: Purse
 def test_cancelling_gives_the_money_back(purse: Purse) -> None:
     purse.fund("3.00")
     order = purse.ask("3.00")
-    order_refund(order, account="supervised", actor=purse.first, now=NOW)
+    order_asked(order, account="supervised", actor=purse.first, now=NOW)
     with pytest.raises(NotAllowed):
         cancel_order(order, reason="不退了", actor=purse.tenant, now=NOW)
     for _ in range(2):

@@ -173,9 +173,7 @@ def test_nobody_acts_on_their_own_organisation(cast: Cast) -> None:
     text = client.get(f"/案件/{row.number}").content.decode()
     assert buttons(text) == [] and "您任职的单位" in text
     made = str(row.moves_made)
-    given = {
-        "act": "move", "move": "审定通过", "reason": "好", "made": made, "seen": "2000.00",
-    }  # fmt: skip
+    given = {"act": "move", "move": "审定通过", "reason": "好", "made": made, "seen": "2000.00"}
     answer = client.post(f"/案件/{row.number}", given)
     assert answer.status_code == 403 and "您任职的单位" in answer.content.decode()
     assert state(case) == "province"
@@ -284,7 +282,8 @@ def redeemed(cast: Cast, turn: Turn) -> UUID:
     cast.use(100, AFTER_NOTICE)
     turn(LATER)
     bill(cast, "2" * 20, "700")
-    case = start_redemption(voucher.id, through=LATER.date(), actor=cast.provider, now=LATER)
+    day = LATER.date() - timedelta(days=1)
+    case = start_redemption(voucher.id, through=day, actor=cast.provider, now=LATER)
     submit_redemption(case.id, actor=cast.provider, now=LATER)
     assert pass_checks(case.id, actor=SYSTEM, now=LATER)
     return case.id
@@ -356,12 +355,12 @@ def test_a_redemption_from_four_numbers_to_paid(cast: Cast, turn: Turn) -> None:
     there = f"/拨付/{second.number}"
     assert as_(cast.checker).post(there, {"act": "confirm"}).status_code == 302
     assert as_(cast.payer).post(f"{there}/银行文件").status_code == 200
-    wrong = upload(cast.payer, batch, "BK9")
-    assert wrong.status_code == 409
+    assert upload(cast.payer, batch, "BK9").status_code == 409
     for _ in range(2):
         assert upload(cast.payer, second, "BK2").status_code == 302
     assert state(case) == "paid"
     assert "BK2" in as_(cast.world.auditor).get(there).content.decode()
+    assert "银行已付 1 笔" in as_(cast.payer).get("/拨付").content.decode()
     assert check_book().differences == ()
 
 

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver
 
 from jinsuan.entrypoints.portal.urls import accounts, pages
+from jinsuan.ledger.models import AuditRow
 from jinsuan.ledger.queries import transfers_with_key_prefix
 from jinsuan.registry.models import Person
 from tests.flows.lively import Lively
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.django_db
 EVERYBODY = ("researcher", "engineer", "centre", "operator", "officer", "auditor", "treasury")
 TENANTS = {"researcher", "engineer"}
 WATCHERS = {"centre", "operator", "officer", "auditor"}
+AUDITORS = {"officer", "auditor"}
 READERS = {*TENANTS, "centre", "officer", "auditor", "treasury"}
 
 
@@ -46,6 +48,7 @@ class Page:
 def every_page(world: Lively) -> list[Page]:
     """All addresses that answer GET; a new one fails the test below until it is listed here."""
     job = world.jobs["running"]
+    row = AuditRow.objects.order_by("id").values_list("id", flat=True)[0]
     all_ = set(EVERYBODY)
     # D01 belongs to the organisation of `centre`, and the job runs there.
     sees_job = {"researcher", *WATCHERS}
@@ -77,7 +80,18 @@ def every_page(world: Lively) -> list[Page]:
         Page("/账户", TENANTS),
         Page("/办理", {"officer", "auditor", "treasury"}),
         Page("/拨付", {"officer", "auditor", "treasury"}),
+        Page("/收款账户", {*TENANTS, "centre", "auditor", "treasury"}),
+        Page("/退款结算", {*TENANTS, "centre", "auditor", "treasury"}),
+        Page("/银行流水", {"auditor", "treasury"}),
+        Page("/追缴", READERS),
+        Page("/差异", {"officer", "auditor", "treasury"}),
         Page("/对账单", READERS),
+        Page("/通知", all_),
+        Page("/审计", AUDITORS),
+        Page("/审计/账户/pool:2025:m09", AUDITORS),
+        Page("/审计/留痕", AUDITORS),
+        Page(f"/审计/留痕/{row}", AUDITORS),
+        Page("/审计/封存", AUDITORS),
         Page("/对账单/文件", READERS),
         Page("/中心", WATCHERS),
         Page("/中心/D01", WATCHERS),
@@ -107,12 +121,20 @@ def test_a_stranger_goes_to_log_in_and_comes_back(world: Lively) -> None:
 
 def test_no_page_is_forgotten_here(world: Lively) -> None:
     """The list above names every address of the portal; only POST addresses are left out."""
-    post_only = {"显示", "作业/下单/草稿", "拨付/<str:number>/银行文件"}
-    # This province has no cases; test_portal_cases opens these for every role.
+    post_only = {
+        *("显示", "作业/下单/草稿", "通知/<str:notification_id>"),
+        *("拨付/<str:number>/银行文件", "退款结算/银行文件"),
+    }
+    # This province has none; test_portal_cases and test_portal_money_desk open these.
     elsewhere = {
         "案件/<str:number>",
         "案件/<str:number>/附件/<str:attachment>",
         "拨付/<str:number>",
+        "审计/留痕/<int:number>/证明",  # nothing is sealed here; test_portal_audit seals
+        "退款结算/<str:number>",
+        "银行流水/文件/<str:file_id>",
+        "银行流水/<str:entry_id>",
+        "追缴/<str:clawback_id>",
     }
     known = {page.path.lstrip("/") for page in every_page(world)}
     shapes = set()
@@ -123,8 +145,10 @@ def test_no_page_is_forgotten_here(world: Lively) -> None:
                 parts[i] = "<str:job_id>"
             elif part.startswith("transfer_"):
                 parts[i] = "<str:transfer_id>"
-            elif part == "D01":
+            elif part == "D01" or part.startswith("pool:"):
                 parts[i] = "<str:code>"
+            elif part.isdigit():
+                parts[i] = "<int:number>"
             elif part == "shanxi-2024-35":
                 parts[i] = "<str:pack_id>"
             elif part.startswith("m09"):

@@ -8,8 +8,12 @@ from datetime import datetime
 from uuid import UUID
 
 from jinsuan.casework.models import PayeeAccount
-from jinsuan.kernel.ref import Actor, Ref
+from jinsuan.kernel.errors import NotFound
+from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.registry.queries_people import access_organisation
+
+SEES_PAYEES = frozenset({Role.TREASURY, Role.AUDITOR})
+"""Who sees the accounts of all organisations, in four digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +25,11 @@ class PayeeAccountView:
     bank: str
     masked: str
     state: str
+    state_code: str
     entered_by: UUID
     entered_at: datetime
     confirmed_by: UUID | None
+    confirmed_at: datetime | None
     call_back: str
 
 
@@ -35,20 +41,62 @@ def payee_accounts(viewer: Actor, organisation: UUID) -> list[PayeeAccountView]:
     """
     access_organisation(viewer, organisation)
     rows = PayeeAccount.objects.filter(organisation=organisation).order_by("-id")
-    return [
-        PayeeAccountView(
-            ref=Ref("payeeaccount", row.id),
-            holder=row.holder,
-            bank=row.bank,
-            masked=row.masked,
-            state=PayeeAccount.State(row.state).label,
-            entered_by=row.entered_by,
-            entered_at=row.entered_at,
-            confirmed_by=row.confirmed_by,
-            call_back=row.call_back,
-        )
-        for row in rows
-    ]
+    return [_view(row) for row in rows]
+
+
+def payees_waiting(viewer: Actor) -> list[PayeeAccountView]:
+    """Accounts of all organisations that nobody called back yet, the oldest first.
+
+    Raises:
+        NotFound: not for this viewer.
+    """
+    _door(viewer)
+    rows = PayeeAccount.objects.filter(state=PayeeAccount.State.PENDING)
+    return [_view(row) for row in rows.order_by("id")]
+
+
+def payees_answered(
+    viewer: Actor, *, before: UUID | None = None, limit: int
+) -> list[PayeeAccountView]:
+    """Accounts that were called back, whatever came of it, the newest first.
+
+    Raises:
+        NotFound: not for this viewer.
+    """
+    _door(viewer)
+    rows = PayeeAccount.objects.exclude(state=PayeeAccount.State.PENDING).order_by("-id")
+    if before is not None:
+        rows = rows.filter(id__lt=before)
+    return [_view(row) for row in rows[:limit]]
+
+
+def confirmed_payee(organisation: UUID) -> PayeeAccountView | None:
+    """The version that counts now; whoever calls was let in."""
+    row = PayeeAccount.objects.filter(
+        organisation=organisation, state=PayeeAccount.State.CONFIRMED
+    ).first()
+    return None if row is None else _view(row)
+
+
+def _door(viewer: Actor) -> None:
+    if viewer.role not in SEES_PAYEES:
+        raise NotFound("页面", "收款账户")
+
+
+def _view(row: PayeeAccount) -> PayeeAccountView:
+    return PayeeAccountView(
+        ref=Ref("payeeaccount", row.id),
+        holder=row.holder,
+        bank=row.bank,
+        masked=row.masked,
+        state=PayeeAccount.State(row.state).label,
+        state_code=row.state,
+        entered_by=row.entered_by,
+        entered_at=row.entered_at,
+        confirmed_by=row.confirmed_by,
+        confirmed_at=row.confirmed_at,
+        call_back=row.call_back,
+    )
 
 
 def owners_of_accounts(indices: Iterable[bytes]) -> dict[bytes, tuple[UUID, str]]:

@@ -228,6 +228,13 @@ class Client:
         """All lines of the cash account, newest first."""
         return _each(lambda cursor: self.statement(cursor=cursor))
 
+    def notifications(
+        self, *, unread: bool = False, cursor: str | None = None, limit: int = 50
+    ) -> dict[str, Any]:
+        """One page of what this person was told in this role, newest first."""
+        only = "true" if unread else None
+        return self._get("notifications", unread=only, cursor=cursor, limit=limit)
+
     def trace(self, ref: str) -> dict[str, Any]:
         """From one transfer back to use, contract, voucher, person and article."""
         return self._get("trace", ref)

@@ -31,10 +31,11 @@ class AuditView:
 
 def audit_of(subject: Ref) -> list[AuditView]:
     """Who did what to one thing, oldest first."""
-    return [_audit_view(r) for r in AuditRow.objects.filter(subject=str(subject)).order_by("id")]
+    return [audit_view(r) for r in AuditRow.objects.filter(subject=str(subject)).order_by("id")]
 
 
-def _audit_view(row: AuditRow) -> AuditView:
+def audit_view(row: AuditRow) -> AuditView:
+    """A row as everybody reads it."""
     detail = row.detail or {}
     return AuditView(
         at=row.recorded_at,
@@ -70,7 +71,7 @@ def sealed_since(position: int, *, limit: int = 500) -> list[SealedView]:
     assert position >= 0 and limit > 0, (position, limit)
     rows = SealedRow.objects.filter(position__gt=position).select_related("row")
     return [
-        SealedView(position=one.position, block=one.block_id, row=_audit_view(one.row))
+        SealedView(position=one.position, block=one.block_id, row=audit_view(one.row))
         for one in rows.order_by("position")[:limit]
     ]
 

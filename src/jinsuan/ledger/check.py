@@ -63,23 +63,6 @@ _FOLD = """
     ORDER BY a.code
 """
 
-_WRONG = """
-    WITH side AS (
-        SELECT debit_id AS account_id, fen AS out_fen, 0 AS in_fen FROM ledger_transfer
-        UNION ALL
-        SELECT credit_id, 0, fen FROM ledger_transfer
-    ), fold AS (
-        SELECT account_id, sum(out_fen)::bigint AS out_fen, sum(in_fen)::bigint AS in_fen
-        FROM side GROUP BY account_id
-    )
-    SELECT a.code, a.debits_fen, a.credits_fen,
-           coalesce(f.out_fen, 0), coalesce(f.in_fen, 0)
-    FROM ledger_account a LEFT JOIN fold f ON f.account_id = a.id
-    WHERE (a.debits_fen, a.credits_fen) IS DISTINCT FROM
-          (coalesce(f.out_fen, 0), coalesce(f.in_fen, 0))
-    ORDER BY a.code
-"""
-
 # A transfer's audit row carries its request hash, which no other transfer has.
 _WITHOUT_AUDIT = """
     SELECT t.key, t.id, d.code, c.code, t.fen FROM ledger_transfer t
@@ -111,7 +94,7 @@ def check_book() -> BookCheck:
     differences: list[str] = []
     accounts = transfers = debits = credits_ = 0
     for row in _rows(_FOLD):
-        code, kind, may_overdraw, out, into, fold_out, fold_in, count, account_id, *waiting = row
+        code, kind, may_overdraw, out, into, _, _, count, account_id, waits_out, *_ = row
         transfers += count
         if not code:
             differences.append(f"转账指向不存在的账户（内部编号 {account_id}）")
@@ -119,12 +102,8 @@ def check_book() -> BookCheck:
         accounts += 1
         debits += out
         credits_ += into
-        differences += _compare(code, "借方", Money(out), Money(fold_out))
-        differences += _compare(code, "贷方", Money(into), Money(fold_in))
-        waits_out, fold_waits_out, waits_in, fold_waits_in = map(Money, waiting)
-        differences += _compare(code, "预留（借方）", waits_out, fold_waits_out)
-        differences += _compare(code, "预留（贷方）", waits_in, fold_waits_in)
-        differences += _nature(code, kind, may_overdraw, Money(into - out) - waits_out)
+        differences += [wrong.words for wrong in _apart(row)]
+        differences += _nature(code, kind, may_overdraw, Money(into - out - waits_out))
     if debits != credits_:
         differences.append(
             f"全部账户借方合计 {Money(debits)} 与贷方合计 {Money(credits_)} 不相等，"
@@ -150,12 +129,6 @@ def _rows(sql: str) -> Iterator[tuple[Any, ...]]:
         yield from cursor
 
 
-def _compare(code: str, side: str, stands: Money, folded: Money) -> list[str]:
-    if stands == folded:
-        return []
-    return [f"账户 {code} {side}记为 {stands}，按转账重算为 {folded}，相差 {stands - folded}"]
-
-
 def _nature(code: str, kind: str, may_overdraw: bool, available: Money) -> list[str]:
     """Whether the account is what its code says, and no lower than it may be."""
     if kind != code.partition(":")[0] or kind not in Kind.__members__.values():
@@ -170,26 +143,44 @@ def _nature(code: str, kind: str, may_overdraw: bool, available: Money) -> list[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrongAccount:
-    """An account whose totals are not those of its transfers."""
+    """One side of an account that is not what its transfers add up to.
+
+    Args:
+        side: 借方 or 贷方, moved or reserved.
+    """
 
     code: str
-    debits: Money
-    credits: Money
-    folded_debits: Money
-    folded_credits: Money
+    side: str
+    stands: Money
+    folded: Money
+
+    @property
+    def words(self) -> str:
+        return (
+            f"账户 {self.code} {self.side}记为 {self.stands}，按转账重算为 {self.folded}，"
+            f"相差 {self.stands - self.folded}"
+        )
 
 
 def wrong_accounts() -> list[WrongAccount]:
-    """Every account whose totals are not those of its transfers."""
+    """Every side of every account that is not what its transfers add up to."""
+    return [wrong for row in _rows(_FOLD) if row[0] for wrong in _apart(row)]
+
+
+def _apart(row: tuple[Any, ...]) -> list[WrongAccount]:
+    """What is wrong in one row of the fold."""
+    code, _, _, out, into, fold_out, fold_in, _, _, *waiting = row
+    waits_out, fold_waits_out, waits_in, fold_waits_in = waiting
+    sides = (
+        ("借方", out, fold_out),
+        ("贷方", into, fold_in),
+        ("预留（借方）", waits_out, fold_waits_out),
+        ("预留（贷方）", waits_in, fold_waits_in),
+    )
     return [
-        WrongAccount(
-            code=code,
-            debits=Money(out),
-            credits=Money(into),
-            folded_debits=Money(fold_out),
-            folded_credits=Money(fold_in),
-        )
-        for code, out, into, fold_out, fold_in in _rows(_WRONG)
+        WrongAccount(code=code, side=side, stands=Money(stands), folded=Money(folded))
+        for side, stands, folded in sides
+        if stands != folded
     ]
 
 

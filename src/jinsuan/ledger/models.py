@@ -1,4 +1,4 @@
-"""Six tables. A transfer moves one positive amount from one account to another, so every
+"""Eight tables. A transfer moves one positive amount from one account to another, so every
 transfer balances by construction and nothing has to add up legs. The audit book stands beside it,
 and the seal over that.
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Func, Q, Value
 
+from jinsuan.kernel.ids import new_id
 from jinsuan.kernel.ref import Role
 from jinsuan.ledger.accounts import MAX_LENGTH, Kind
 from jinsuan.ledger.reasons import Reason
@@ -226,3 +227,62 @@ class WaitingRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.row_id}"
+
+
+class Reader(models.Model):
+    """读者: how far one reader of the sealed book has come. Nothing at or before `position` is left."""
+
+    name = models.CharField(primary_key=True, max_length=40)
+    position = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "ledger_reader"
+        constraints = [
+            models.CheckConstraint(name="reader_goes_on", condition=Q(position__gte=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.position}"
+
+
+class Notification(models.Model):
+    """通知: what one sealed row means to one recipient. Written together with the reader's position,
+    and once per row and recipient; afterwards only `read_at` is set.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    reader = models.ForeignKey(Reader, models.PROTECT, related_name="+", db_index=False)
+    position = models.BigIntegerField()  # of the sealed row
+    person = models.UUIDField()
+    organisation = models.UUIDField()  # for which, and in which role, the person is told
+    role = models.CharField(max_length=40)
+    kind = models.CharField(max_length=40)  # such as "case.returned"
+    subject = models.CharField(max_length=80)  # a Ref: where to look
+    number = models.CharField(max_length=60, blank=True)  # what people call that thing
+    title = models.CharField(max_length=60)
+    words = models.CharField(max_length=600, blank=True)
+    occurred_at = models.DateTimeField()  # when the audit row was written
+    delivered_at = models.DateTimeField()  # when the reader came to it
+    read_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "ledger_notification"
+        constraints = [
+            models.UniqueConstraint(
+                name="notification_once",
+                fields=["reader", "person", "organisation", "role", "position"],
+            ),
+            models.CheckConstraint(
+                name="notification_says_what", condition=~Q(title="") & ~Q(subject="")
+            ),
+        ]
+        indexes = [
+            models.Index(
+                name="notification_unread",
+                fields=["person", "organisation", "role"],
+                condition=Q(read_at=None),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.position} {self.title}"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Q
+
 from jinsuan.kernel.errors import BadInput, NotAllowed, NotFound
+from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
-from jinsuan.registry.models import Organisation, Person
+from jinsuan.registry.models import Membership, Organisation, Person
 from jinsuan.registry.personal import Field, mask, place_of, read_phone
 from jinsuan.registry.queries import SEES_ALL, memberships_of
 from jinsuan.registry.sealing import Keyring
@@ -102,6 +106,44 @@ def treasurer_called(username: str, *, organisation: str | None, via: str, now: 
     """
     refused = NotAllowed("办理银行事项", "财政")
     return _acting(username, organisation, (Role.TREASURY,), refused, via, now)
+
+
+def reporter(username: str, *, organisation: str | None, via: str, now: datetime) -> Actor:
+    """Who hands in files of readings from a terminal: the platform's operator, else a centre's.
+
+    Raises:
+        NotFound: nobody has this log-in name.
+        NotAllowed: the person runs neither the platform nor a centre (of that organisation).
+        BadInput: it is not clear for which organisation.
+    """
+    refused = NotAllowed("登记读数文件", "平台运营，或算力企业经办人")
+    return _acting(username, organisation, REGISTRARS, refused, via, now)
+
+
+def official_called(username: str, *, organisation: str | None, via: str, now: datetime) -> Actor:
+    """Who acts for the province from a terminal: an officer, else an auditor or the treasury.
+
+    Raises:
+        NotFound: nobody has this log-in name.
+        NotAllowed: the person is none of these.
+        BadInput: it is not clear for which organisation.
+    """
+    roles = (Role.PROVINCIAL_OFFICER, Role.AUDITOR, Role.TREASURY)
+    refused = NotAllowed("办理省级事项", "省级经办、审计或财政")
+    return _acting(username, organisation, roles, refused, via, now)
+
+
+def relation_registrar(
+    username: str, *, organisation: str | None, via: str, now: datetime
+) -> Actor:
+    """Who notes what connects organisations, from a terminal.
+
+    Raises:
+        NotFound, NotAllowed, BadInput: as for the others.
+    """
+    roles = (Role.PLATFORM_OPERATOR, Role.PROVINCIAL_OFFICER)
+    refused = NotAllowed("登记关联线索", "平台运营或省级经办")
+    return _acting(username, organisation, roles, refused, via, now)
 
 
 def _acting(
@@ -201,3 +243,61 @@ def person_with_phone(text: str, *, keys: Keyring) -> Ref | None:
     hashes = keys.indices(read_phone(text), Field.PHONE)
     found = Person.objects.filter(phone_index__in=hashes).values_list("id", flat=True).first()
     return None if found is None else Ref("person", found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Somebody who may act for an organisation in a role today."""
+
+    person: UUID
+    organisation: UUID
+    role: Role
+
+
+def members_today(
+    roles: Iterable[Role],
+    *,
+    organisation: UUID | None = None,
+    body: UUID | None = None,
+    now: datetime,
+) -> frozenset[Member]:
+    """Everybody who may log in and act in one of these roles today.
+
+    Args:
+        organisation: only for this one.
+        body: only for this recommending body (推荐单位).
+    """
+    today = beijing_date(now)
+    rows = Membership.objects.filter(
+        Q(effective_to__isnull=True) | Q(effective_to__gt=today),
+        role__in=[str(role) for role in roles],
+        effective_from__lte=today,
+        person__is_active=True,
+    )
+    if organisation is not None:
+        rows = rows.filter(organisation=organisation)
+    if body is not None:
+        rows = rows.filter(body=body)
+    return frozenset(
+        Member(person=person, organisation=place, role=Role(role))
+        for person, place, role in rows.values_list("person_id", "organisation_id", "role")
+    )
+
+
+def names_of_people(ids: Iterable[UUID]) -> dict[UUID, str]:
+    """How people are called, many at once; an id that nobody has is absent."""
+    return {row.id: str(row) for row in Person.objects.filter(id__in=set(ids))}
+
+
+def names_of_organisations(ids: Iterable[UUID]) -> dict[UUID, str]:
+    """How organisations are called, many at once; an id that none has is absent."""
+    return dict(Organisation.objects.filter(id__in=set(ids)).values_list("id", "name"))
+
+
+def organisations_called(words: str, *, limit: int = 20) -> list[Ref]:
+    """Organisations by their credit code, or by a part of their name."""
+    found = Organisation.objects.filter(Q(uscc=words.strip().upper()) | Q(name__icontains=words))
+    return [
+        Ref("organisation", pk)
+        for pk in found.order_by("name").values_list("id", flat=True)[:limit]
+    ]

@@ -73,6 +73,16 @@ def open_differences(viewer: Actor) -> list[DifferenceView]:
     return [view_of(row) for row in rows]
 
 
+def cleared_differences(viewer: Actor, *, limit: int) -> list[DifferenceView]:
+    """What was cleared, by whom and why, the latest first; nothing for those whom it does not
+    concern.
+    """
+    if viewer.role not in SEES_DIFFERENCES:
+        return []
+    rows = Difference.objects.filter(cleared_at__isnull=False).order_by("-cleared_at", "-id")
+    return [view_of(row) for row in rows[:limit]]
+
+
 def view_of(row: Difference) -> DifferenceView:
     """A row as a value."""
     return DifferenceView(

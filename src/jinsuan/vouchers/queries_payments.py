@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
+
+from django.db.models import Count
 
 from jinsuan.casework.models import PaymentBatch, PaymentLine
 from jinsuan.casework.queries import SEES_BATCHES, batch_called
@@ -31,12 +33,13 @@ class PayableView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRow:
-    """One batch in a list."""
+    """One batch in a list. `answers` says how many lines the bank paid, sent back or owes a word on."""
 
     ref: Ref
     number: str
     state: str
     state_code: str
+    answers: str
     lines: int
     total: Money
     made_at: datetime
@@ -108,7 +111,9 @@ def batches(viewer: Actor, *, before: str = "", limit: int) -> tuple[tuple[Batch
     rows = PaymentBatch.objects.order_by("-id")
     if before:
         rows = rows.filter(id__lt=batch_called(viewer, before).id)
-    found = [_batch(row) for row in rows[: limit + 1]]
+    page = list(rows[: limit + 1])
+    answers = _answers([row.id for row in page])
+    found = [_batch(row, answers) for row in page]
     return tuple(found[:limit]), found[limit - 1].number if len(found) > limit else ""
 
 
@@ -134,7 +139,7 @@ def sheet(viewer: Actor, number: str) -> SheetView:
     row = PaymentBatch.objects.get(id=batch_called(viewer, number).id)
     lines = list(row.lines.select_related("case", "payee", "account").order_by("place"))
     return SheetView(
-        row=_batch(row),
+        row=_batch(row, _answers([row.id])),
         capitals=row.total_capitals,
         made_by=row.made_by,
         confirmed_by=row.confirmed_by,
@@ -155,12 +160,34 @@ def _door(viewer: Actor) -> None:
         raise NotFound("页面", "拨付")
 
 
-def _batch(row: PaymentBatch) -> BatchRow:
+def _answers(batches: Sequence[UUID]) -> dict[UUID, str]:
+    """What the bank said, by batch: only of those that were sent."""
+    counted = (
+        PaymentLine.objects.filter(batch_id__in=batches, batch__state=PaymentBatch.State.SENT)
+        .values_list("batch_id", "state")
+        .annotate(count=Count("id"))
+    )
+    by_state: dict[UUID, dict[str, int]] = {}
+    for batch, state, count in counted:
+        by_state.setdefault(batch, {})[state] = count
+    words = {PaymentLine.State.SENT: "等回单"}
+    return {
+        batch: "，".join(
+            f"{words.get(state, state.label)} {found[state]} 笔"
+            for state in PaymentLine.State
+            if state in found
+        )
+        for batch, found in by_state.items()
+    }
+
+
+def _batch(row: PaymentBatch, answers: Mapping[UUID, str]) -> BatchRow:
     return BatchRow(
         ref=Ref("paymentbatch", row.id),
         number=row.number,
         state=PaymentBatch.State(row.state).label,
         state_code=row.state,
+        answers=answers.get(row.id, ""),
         lines=row.lines_count,
         total=Money(row.total_fen),
         made_at=row.made_at,

@@ -5,7 +5,7 @@ A difference belongs to the account whose payments it makes doubtful:
 
 - the totals of an account are not the fold of its transfers: that account;
 - a transfer is not what was recorded: the accounts at both its ends;
-- captures + shortfalls of a charge are not the charge: what its transfers credited, or the
+- captures + shortfalls (for a correction, what it moved) of a charge are not the charge: what its transfers credited, or the
   provider's cash claim where there are none;
 - what a provider was credited in all is not what it was charged for: its cash claim;
 - a voucher's face is not what was issued to it: the voucher;
@@ -30,7 +30,7 @@ from jinsuan.ledger.check import wrong_accounts, wrong_transfers
 from jinsuan.ledger.queries import balances
 from jinsuan.ledger.reasons import Reason
 from jinsuan.ledger.snapshot import one_snapshot
-from jinsuan.ledger.sums import CauseSum, by_cause, credited
+from jinsuan.ledger.sums import CauseSum, by_cause, credited, earned
 from jinsuan.metering.sums import ChargeSum, charged_to_pay, every_charge, meters_apart
 from jinsuan.vouchers.models import Difference, Programme, Voucher
 
@@ -75,20 +75,14 @@ def differences(bank_totals: BankTotals | None = None) -> list[Found]:
 
 def _book() -> Iterator[Found]:
     for wrong in wrong_accounts():
-        sides = (
-            ("借方", wrong.folded_debits, wrong.debits),
-            ("贷方", wrong.folded_credits, wrong.credits),
+        yield Found(
+            kind=K.BOOK,
+            account=wrong.code,
+            place=_named(wrong.code),
+            expected=wrong.folded,
+            found=wrong.stands,
+            words=f"{wrong.side}合计与逐笔转账之和不符",
         )
-        for word, expected, found in sides:
-            if expected != found:
-                yield Found(
-                    kind=K.BOOK,
-                    account=wrong.code,
-                    place=_named(wrong.code),
-                    expected=expected,
-                    found=found,
-                    words=f"{word}合计与逐笔转账之和不符",
-                )
 
 
 def _named(code: str) -> str:
@@ -169,8 +163,8 @@ def _side_by_side() -> Iterator[tuple[ChargeSum | None, CauseSum | None]]:
 def _providers(explained: Mapping[str, int]) -> Iterator[Found]:
     due = {str(Ref("organisation", pk)): fen for pk, fen in charged_to_pay().items()}
     came: dict[str, Money] = defaultdict(lambda: NOTHING)
-    for code, amount in credited(Kind.PAYABLE, CHARGED).items():
-        came[accounts.parse(code).id] += amount
+    for owner, amount in earned(CHARGED).items():
+        came[owner] += amount
     for name in sorted(due.keys() | came.keys()):
         expected, found = due.get(name, NOTHING), came[name]
         if found.fen - expected.fen != explained.get(name, 0):
@@ -253,9 +247,10 @@ def _pools() -> Iterator[Found]:
         if put_in.fen != row.pool_fen:
             yield _pool(code, ref, Money(row.pool_fen), put_in, "入池的钱不等于年度的资金池")
         expected = put_in - Money(int(row.issued or 0)) + back.get(code, NOTHING)
-        if expected != stands[code].available:
+        # What is reserved for grants in their notice is not issued yet, so it still stands there.
+        if expected != stands[code].posted:
             words = "余额不等于入池减发放加收回"
-            yield _pool(code, ref, expected, stands[code].available, words)
+            yield _pool(code, ref, expected, stands[code].posted, words)
 
 
 def _pool(code: str, place: str, expected: Money, found: Money, words: str) -> Found:

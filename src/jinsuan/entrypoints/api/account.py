@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Router
 from ninja.params.functions import Query
 
-from jinsuan.entrypoints import clock
+from jinsuan.entrypoints import clock, seal_keys
 from jinsuan.entrypoints.api import cursors, present, shapes
 from jinsuan.entrypoints.api.auth import bearer, caller, own_organisation
 from jinsuan.entrypoints.api.openapi import REFUSED
@@ -18,6 +19,7 @@ from jinsuan.kernel.ref import Ref
 from jinsuan.ledger import accounts
 from jinsuan.ledger.queries import balance, statement
 from jinsuan.registry.queries import organisation_name
+from jinsuan.trace.bundle import MAKES, make_bundle
 from jinsuan.trace.queries import path
 from jinsuan.vouchers import queries as vouchers
 
@@ -135,3 +137,28 @@ def trace(request: HttpRequest, ref: str) -> dict[str, Any]:
             for step in found.steps
         ],
     }
+
+
+@router.get(
+    "/trace/{ref}/bundle",
+    response={200: None, **REFUSED},
+    tags=["溯源"],
+    openapi_extra={
+        "responses": {
+            200: {
+                "description": "溯源包，jinsuan trace verify 可以离线核对",
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            }
+        }
+    },
+)
+def trace_bundle(request: HttpRequest, ref: str) -> HttpResponse:
+    """一笔转账的溯源包；只给审计和省级经办，里面有整个案件。"""
+    actor = caller(request, "trace:read")
+    if actor.role not in MAKES:
+        raise NotFound("转账", ref[:60])
+    signer = seal_keys.signer()
+    keys = {} if signer is None else {signer.key_id: signer.public_pem.decode()}
+    made = make_bundle(actor, _ref(ref, "转账"), keys=keys, now=clock.now())
+    text = json.dumps(made, ensure_ascii=False)
+    return HttpResponse(text, content_type="application/json; charset=utf-8")

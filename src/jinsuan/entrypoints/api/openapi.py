@@ -24,7 +24,7 @@ REFUSED: dict[Any, Any] = {frozenset({400, 401, 403, 404, 409, 422, 429, 503}): 
 
 EXPLAINED = {
     200: "照办",
-    201: "已下单",
+    201: "已办成",
     400: "请求读不懂，或缺少幂等键",
     401: "没有令牌，或令牌无效",
     403: "令牌没有所需的权限，或角色不能做这件事",
@@ -162,7 +162,8 @@ def _possible(operation: dict[str, Any], *, keyed: bool) -> frozenset[int]:
     if "requestBody" in operation:
         found |= {400, 422}
     if keyed:
-        found |= {400, 409}
+        # What changes something may find a thing of its body missing, or things not ready for it.
+        found |= {400, 404, 409, 422}
     if "query" in places:
         found |= {422}
     if "path" in places or "query" in places:

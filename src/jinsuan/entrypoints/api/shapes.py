@@ -256,3 +256,23 @@ class TraceOut(Schema):
 
     ref: str
     steps: list[TraceStepOut]
+
+
+class NotificationOut(Schema):
+    """What the token's person was told in its role. `subject` is the thing to look at."""
+
+    id: str
+    kind: str
+    subject: str
+    number: str
+    title: str
+    words: str
+    occurred_at: datetime
+    read_at: datetime | None
+
+
+class NotificationPageOut(Schema):
+    """Notifications, newest first."""
+
+    items: list[NotificationOut]
+    next_cursor: str | None

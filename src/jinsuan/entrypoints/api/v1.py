@@ -7,7 +7,16 @@ from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 
-from jinsuan.entrypoints.api import account, centres, jobs, policy, statements
+from jinsuan.entrypoints.api import (
+    account,
+    cases,
+    centres,
+    jobs,
+    notifications,
+    policy,
+    pools,
+    statements,
+)
 from jinsuan.entrypoints.api.auth import TokenAuth
 from jinsuan.entrypoints.api.openapi import DocumentedApi
 from jinsuan.entrypoints.api.problem import plain_problem, problem
@@ -28,6 +37,10 @@ api.add_router("/jobs", jobs.router)
 api.add_router("/centres", centres.router)
 api.add_router("/policy", policy.router)
 api.add_router("/statements", statements.router)
+api.add_router("/notifications", notifications.router)
+api.add_router("/pools", pools.router)
+api.add_router("/applications", cases.applications)
+api.add_router("/redemptions", cases.redemptions)
 api.add_router("", account.router)
 
 

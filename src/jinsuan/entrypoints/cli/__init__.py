@@ -11,9 +11,13 @@ from jinsuan.entrypoints.cli import (
     agent,
     bank,
     book,
+    check,
+    corrections,
     job,
     key,
+    money,
     policy,
+    readings,
     reconcile,
     registry,
     seal,
@@ -41,6 +45,13 @@ book.app.command("reconcile")(reconcile.reconcile)
 book.app.command("clear")(reconcile.clear)
 app.add_typer(book.app, name="book")
 app.add_typer(bank.app, name="bank")
+app.add_typer(readings.app, name="readings")
+app.add_typer(corrections.app, name="correction")
+app.add_typer(check.app, name="check")
+app.add_typer(money.payees, name="payee")
+app.add_typer(money.refunds, name="refund")
+app.add_typer(money.payouts, name="payout")
+app.add_typer(money.clawbacks, name="clawback")
 app.add_typer(seal.audit, name="audit")
 app.add_typer(agent.app, name="agent")
 app.add_typer(key.app, name="key")
@@ -52,6 +63,7 @@ app.add_typer(job.vouchers, name="voucher")
 app.add_typer(token.app, name="token")
 app.command("login")(job.login)
 app.command("plan")(job.plan)
+app.command("notifications")(job.notifications)
 app.command("trace")(trace.trace)
 app.command("statement")(statement.statement)
 app.command("migrate")(server.migrate_command)

@@ -172,7 +172,10 @@ def suspense(username: As, organisation: Organisation = None, json: AsJson = Fal
 def assign(
     reference: Annotated[str, typer.Argument(help="流水号")],
     to: Annotated[
-        str, typer.Option(help="organisation_…（其现金），或 cashorder_…（退汇或付款单）")
+        str,
+        typer.Option(
+            help="organisation_…（其现金）、cashorder_…（退汇或付款单），或 clawback_…（追缴收回）"
+        ),
     ],
     reason: Annotated[str, typer.Option(help="凭什么认领")],
     account: Account,

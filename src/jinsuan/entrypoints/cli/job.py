@@ -303,3 +303,26 @@ def show_voucher(
             for li in lines
         ],
     )
+
+
+def notifications(
+    unread: Annotated[bool, typer.Option("--unread", help="只看未读的")] = False,
+    limit: Limit = 20,
+    cursor: Cursor = "",
+    json: AsJson = False,
+) -> None:
+    """通知：与本人这个身份有关的事，新的在前。查看不会标为已读，在网页上标。"""
+    with _client() as client:
+        page = client.notifications(unread=unread, cursor=cursor or None, limit=limit)
+    if json:
+        as_json(page)
+        return
+    table(
+        "通知",
+        ["时间", "通知", "编号", "说明", ""],
+        [
+            (n["occurred_at"], n["title"], n["number"], n["words"], "" if n["read_at"] else "未读")
+            for n in page["items"]
+        ],
+    )
+    _more(page)

@@ -234,3 +234,54 @@ def link(
         now=now,
     )
     typer.echo(f"已关联：{username} 可以用统一身份认证登录。")
+
+
+@app.command()
+def relate(
+    uscc: Annotated[str, typer.Argument(help="哪个机构：统一社会信用代码")],
+    kind: Annotated[str, typer.Option(help="哪一种线索，如 shareholder；写错时会列出可选的")],
+    source: Annotated[str, typer.Option(help="来源，如 企业登记 2025-09-01")],
+    username: As,
+    share: Annotated[str | None, typer.Option(help="股东的持股比例，如 51% 或 33.33%")] = None,
+    organisation: Annotated[
+        str | None, typer.Option(help="在几个机构任职时，以哪个机构：统一社会信用代码")
+    ] = None,
+) -> None:
+    """登记一条关联线索；股东代码、证件号码等从标准输入读，只存摘要。再登记一次无害。"""
+    from jinsuan.entrypoints.site.boot import boot
+
+    boot()
+    from jinsuan.entrypoints import clock
+    from jinsuan.entrypoints.data_keys import keyring
+    from jinsuan.registry.actions.relations import register_relation
+    from jinsuan.registry.queries_people import organisation_called, relation_registrar
+
+    now = clock.now()
+    actor = relation_registrar(username, organisation=organisation, via="cli", now=now)
+    target, bps = organisation_called(uscc), None if share is None else _bps(share)
+    ref = register_relation(
+        target.id,
+        kind=kind,
+        value=typer.prompt("内容", hide_input=True, err=True),
+        source=source,
+        share_bps=bps,
+        keys=keyring(),
+        actor=actor,
+        now=now,
+    )
+    typer.echo(f"已登记关联线索 {ref}。")
+
+
+def _bps(text: str) -> int:
+    """A share such as 33.33% in 1/10000; finer ones are refused, not rounded."""
+    from fractions import Fraction
+
+    from jinsuan.kernel.errors import BadInput
+
+    try:
+        exact = Fraction(text.strip().removesuffix("%").removesuffix("％").strip()) * 100
+    except (ValueError, ZeroDivisionError):
+        exact = Fraction(1, 2)
+    if exact.denominator != 1:
+        raise BadInput("持股比例", f"“{text[:20]}”读不懂，或多于两位小数", "请写成 33.33%。")
+    return exact.numerator

@@ -13,6 +13,7 @@ from django.urls import reverse
 from jinsuan.entrypoints.portal.acting import acting_of
 from jinsuan.entrypoints.portal.preferences import Preferences, preferences_of
 from jinsuan.kernel.ref import Role
+from jinsuan.ledger.delivery import unread_count
 
 SHEETS = tuple(
     f"portal/{name}.css"
@@ -45,6 +46,7 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         ("账户与算力券", "wallet"),
         ("算力券申领", "apply"),
         ("算力券兑付", "redemptions"),
+        ("收款与退款", "cash_orders"),
         ("政策专区", "policies"),
     ),
     Role.CENTRE_OPERATOR: (
@@ -52,6 +54,7 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         ("我的中心", "desk"),
         ("作业", "jobs"),
         ("算力券兑付", "redemptions"),
+        ("收款与结算", "cash_orders"),
         ("对账单", "statement"),
         ("算力资源", "resources"),
         ("政策专区", "policies"),
@@ -62,11 +65,26 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         *WATCHING[1:],
         ("政策沙盘", "sandbox"),
         ("对账单", "statement"),
+        ("审计", "audit"),
     ),
-    Role.AUDITOR: (*PAYING, *WATCHING[1:], ("政策沙盘", "sandbox"), ("对账单", "statement")),
+    Role.AUDITOR: (
+        ("总览", "home"),
+        ("审计", "audit"),
+        *PAYING[1:],
+        *WATCHING[1:],
+        ("政策沙盘", "sandbox"),
+        ("对账单", "statement"),
+    ),
     Role.TREASURY: (*PAYING, *PUBLIC[1:], ("对账单", "statement")),
     Role.PLATFORM_OPERATOR: (*WATCHING, ("系统管理", "admin")),
 }
+
+UNDER = {
+    "cases": ("/案件/",),
+    "payments": ("/退款结算", "/收款账户", "/银行流水", "/追缴", "/差异"),
+    "cash_orders": ("/收款账户", "/追缴"),
+}
+"""Addresses that belong under a word of the menu though they do not begin like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +107,7 @@ class Shell:
     demo: bool
     here: str
     may_order: bool
+    unread: int = 0
     sheets: tuple[str, ...] = SHEETS
 
     @property
@@ -115,6 +134,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
             demo=settings.DEMO,
             # The public is shown the way, too: it leads through the log-in.
             may_order=acting is None or acting.role is Role.TENANT,
+            unread=0 if acting is None else unread_count(acting.actor),
             here=request.get_full_path() if request.method == "GET" else request.path,
         )
     }
@@ -126,7 +146,7 @@ def _item(word: str, name: str, request: HttpRequest) -> MenuItem:
     here, place = request.path, unquote(href)
     order = unquote(reverse("portal:order"))
     inside = here == place or (place != "/" and here.startswith(place.rstrip("/") + "/"))
-    if name == "cases" and here.startswith("/案件/"):
+    if here.startswith(UNDER.get(name, ())):
         inside = True
     if name == "jobs" and here.startswith(order):
         inside = False

@@ -52,6 +52,14 @@ def sweep(timestamp: int) -> int:
 
 
 @app.periodic(cron="*/5 * * * *")
+@app.task(name="usage_files", queueing_lock="usage_files")
+def usage_files(timestamp: int) -> int:
+    """Every five minutes: usage files whose import was cut off."""
+    del timestamp
+    return _run(ticks.usage_files)
+
+
+@app.periodic(cron="*/5 * * * *")
 @app.task(name="vouchers", queueing_lock="vouchers")
 def vouchers(timestamp: int) -> int:
     """Every five minutes: vouchers whose last day is over."""
@@ -92,6 +100,14 @@ def seal(timestamp: int) -> int:
     return _run(ticks.seal)
 
 
+@app.periodic(cron="* * * * * */5")
+@app.task(name="notify", queueing_lock="notify")
+def notify(timestamp: int) -> int:
+    """Every five seconds: what was sealed since, told to whom it concerns."""
+    del timestamp
+    return _run(ticks.notify)
+
+
 @app.periodic(cron="* * * * * */10")
 @app.task(name="reap", queueing_lock="reap")
 async def reap(timestamp: int) -> int:
@@ -107,4 +123,6 @@ async def reap(timestamp: int) -> int:
     return len(stalled)
 
 
-TIMERS = frozenset({"turn", "watch", "reap", "sweep", "vouchers", "seal", "cases", "warn"})
+TIMERS = frozenset(
+    {"turn", "watch", "reap", "sweep", "vouchers", "seal", "cases", "warn", "notify"}
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -21,7 +21,9 @@ from jinsuan.entrypoints.api import once
 from jinsuan.entrypoints.seal_keys import digest, signer
 from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.ref import Actor
+from jinsuan.ledger.delivery import NOTIFY, ROWS, deliver
 from jinsuan.ledger.seal import seal_all
+from jinsuan.metering.queries_usage_files import left_undone
 from jinsuan.vouchers.actions import book_differences, expire_due, sweep_ended, warn_expiring
 from jinsuan.vouchers.actions.grant import (
     cases_in_check,
@@ -31,6 +33,7 @@ from jinsuan.vouchers.actions.grant import (
     pass_checks,
 )
 from jinsuan.vouchers.errors import ProgrammeClosed
+from jinsuan.vouchers.letters import letters
 from jinsuan.vouchers.queries_bank import bank_totals
 from jinsuan.vouchers.reconcile import differences
 
@@ -39,6 +42,8 @@ log = structlog.get_logger(__name__)
 PAUSE_SECONDS = 0.05
 """Between two ticks of a turn: what comes in meanwhile is done together."""
 LONGEST_TURN_SECONDS = 20
+LEFT_ALONE = timedelta(minutes=10)
+"""After this an import that is not done is taken for one that was cut off."""
 TURN_LOCK = 0x6A73_7475_726E
 """PostgreSQL's advisory lock of who has the turn. It goes with its connection, so a killed worker
 never keeps it."""
@@ -146,6 +151,22 @@ def _reconciled(now: Clock) -> int:
     return book_differences(differences(bank_totals()), actor=RECONCILE, now=now())
 
 
+def usage_files(now: Clock) -> int:
+    """Go on with usage files that somebody began to import and left; returns how many stretches.
+
+    Whoever still works on one loses nothing: where a file is cut changes no figure.
+    """
+    ends, done = time.monotonic() + LONGEST_TURN_SECONDS, 0
+    for file in left_undone(received_before=now() - LEFT_ALONE):
+        while time.monotonic() < ends and tried(partial(_booked, file, now), "usage_files"):
+            done += 1
+    return done
+
+
+def _booked(file: UUID, now: Clock) -> int:
+    return int(dispatch.book_next(file, now=now()))
+
+
 def seal(now: Clock) -> int:
     """Seal audit rows into blocks. Without a key they are chained but unsigned, and the log says so.
 
@@ -160,3 +181,18 @@ def seal(now: Clock) -> int:
         return rows
 
     return tried(act, "seal")
+
+
+def notify(now: Clock) -> int:
+    """Read what was sealed and tell whom it concerns; returns how many sealed rows were read."""
+    done = 0
+    while rows := tried(_told(now), "notify"):
+        done += rows
+        if rows < ROWS:
+            break
+    return done
+
+
+def _told(now: Clock) -> Callable[[], int]:
+    at = now()
+    return partial(deliver, NOTIFY, partial(letters, now=at), now=at)

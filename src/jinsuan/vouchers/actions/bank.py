@@ -21,7 +21,7 @@ from jinsuan.ledger.reasons import Reason
 from jinsuan.registry.personal import Field, mask
 from jinsuan.registry.sealing import Keyring
 from jinsuan.vouchers.actions.bank_accounts import INDEX, held_account, treasurer
-from jinsuan.vouchers.actions.cash import top_up_key
+from jinsuan.vouchers.actions.cash import BANK, repaid_key, top_up_key
 from jinsuan.vouchers.bank_files import (
     Direction,
     StatementLine,
@@ -151,13 +151,13 @@ def _book(
 ) -> list[BankEntry]:
     """Find out whose every line is, and move the money."""
     code = file.account.code
-    manual = transfers_with_keys(top_up_key(code, line.reference) for line in lines)
+    manual = _typed_in(code, lines)
     known = known_for(lines, account=file.account_id, keys=keys, index=INDEX)
     entries: list[BankEntry] = []
     postings: list[tuple[int, Posting]] = []
     paid: dict[UUID, str] = {}
     for line in lines:
-        earlier = manual.get(top_up_key(code, line.reference))
+        earlier = manual.get(line.reference)
         what = _manual(line, earlier) if earlier is not None else meaning(line, known, paid)
         entry = _entry(file, line, what, keys)
         entries.append(entry)
@@ -177,12 +177,20 @@ def _book(
     return entries
 
 
+def _typed_in(code: str, lines: Sequence[StatementLine]) -> dict[str, TransferView]:
+    """Top-ups and repayments that the treasury typed in, by the bank's reference."""
+    keys = {top_up_key(code, line.reference): line.reference for line in lines}
+    if code == BANK:
+        keys |= {repaid_key(line.reference): line.reference for line in lines}
+    return {keys[key]: transfer for key, transfer in transfers_with_keys(keys).items()}
+
+
 def _manual(line: StatementLine, earlier: TransferView) -> Meaning:
-    """A top-up that the treasury typed in before the file came: the same money, booked once."""
+    """What the treasury typed in before the file came: the same money, booked once."""
     if line.direction is not Direction.IN or earlier.amount != line.amount:
         raise BankFileRefused(
             line.line,
-            f"的流水号 {line.reference} 已人工登记为充值 {earlier.amount}，"
+            f"的流水号 {line.reference} 已人工登记为{earlier.reason.label} {earlier.amount}，"
             f"文件里是{'收' if line.direction is Direction.IN else '付'} {line.amount}",
             "请核对人工登记的一笔；登记有误时先更正，再登记文件。",
         )

@@ -26,6 +26,11 @@ def top_up_key(account: str, reference: str) -> str:
     return f"topup:{reference}" if account == BANK else f"topup:{account}:{reference}"
 
 
+def repaid_key(reference: str) -> str:
+    """The business key of a repayment (追缴收回) typed in by the bank's reference."""
+    return f"repaid:{reference}"
+
+
 @transaction.atomic
 def book_top_up(
     *, tenant: UUID, amount: Money, bank_reference: str, actor: Actor, now: datetime
@@ -57,18 +62,39 @@ def book_top_up(
     post([posting], actor=actor, now=now)
 
 
+def check_not_in_file(reference: str) -> None:
+    """Money that the bank's file told us of is booked already and waits to be assigned.
+
+    Raises:
+        BadInput: with what it is booked as.
+    """
+    entry = _told(reference)
+    if entry is not None:
+        raise _booked(entry)
+
+
+def _told(reference: str) -> BankEntry | None:
+    """The file's line of this reference; a file that is being taken is waited for."""
+    held = BankAccount.objects.select_for_update(no_key=True).filter(code=BANK).first()
+    if held is None:
+        return None
+    return BankEntry.objects.filter(account=held, reference=reference).first()
+
+
+def _booked(entry: BankEntry) -> BadInput:
+    return BadInput(
+        "银行流水号",
+        f"{entry.reference} 已随银行流水登记为“{BankEntry.Outcome(entry.outcome).label}”"
+        f" {Money(entry.amount_fen)}",
+        "待查的款项请认领，不要另记。",
+    )
+
+
 def _check_against_file(reference: str, owner: Ref, amount: Money) -> None:
     """Money that the bank's file told us of is booked already, if only as 待查款项."""
-    held = BankAccount.objects.select_for_update(no_key=True).filter(code=BANK).first()
-    entry = held and BankEntry.objects.filter(account=held, reference=reference).first()
-    if not entry:
+    entry = _told(reference)
+    if entry is None:
         return
     told = (entry.outcome, entry.matched, entry.amount_fen)
-    if told == (BankEntry.Outcome.TOP_UP, str(owner), amount.fen):
-        return
-    raise BadInput(
-        "银行流水号",
-        f"{reference} 已随银行流水登记为“{BankEntry.Outcome(entry.outcome).label}”"
-        f" {Money(entry.amount_fen)}",
-        "待查的款项请认领，不要另记充值。",
-    )
+    if told != (BankEntry.Outcome.TOP_UP, str(owner), amount.fen):
+        raise _booked(entry)

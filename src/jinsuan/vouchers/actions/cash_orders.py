@@ -12,6 +12,8 @@ from uuid import UUID
 from django.db import transaction
 
 from jinsuan.casework.actions.cases import next_number
+from jinsuan.casework.actions.payees import OWNERS
+from jinsuan.casework.queries_payees import unconfirmed_payees
 from jinsuan.kernel.errors import NotAllowed, NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
@@ -49,15 +51,34 @@ def ask_refund(amount: Money, *, order_key: str, reason: str, actor: Actor, now:
 
 
 @transaction.atomic
-def order_refund(order: UUID, *, account: str, actor: Actor, now: datetime) -> None:
-    """The treasury makes the order that was asked for (开具退款单); the cash is held from now on.
+def ask_payout(amount: Money, *, order_key: str, reason: str, actor: Actor, now: datetime) -> Ref:
+    """A provider asks for what tenants' cash owes it (申请结算). Nothing moves yet; a double click
+    asks once.
+
+    Raises:
+        NotAllowed: the actor acts for no provider.
+        CashOrderRefused: the amount is nought, more than is payable, or the key is in use for
+            something else.
+    """
+    own = actor.role is Role.CENTRE_OPERATOR
+    if not own or actor.person is None or actor.organisation is None:
+        raise NotAllowed("申请结算", "算力企业自己的经办人")
+    fields = {"state": _State.ASKED, "asked_by": actor.person}
+    return _open(
+        CashOrder.Kind.PAYOUT, actor.organisation, amount, order_key, reason, fields, actor, now
+    )
+
+
+@transaction.atomic
+def order_asked(order: UUID, *, account: str, actor: Actor, now: datetime) -> None:
+    """The treasury makes the order that was asked for (开具付款单); the cash is held from now on.
 
     Raises:
         NotAllowed, NotFound: not the treasury; no such order or account.
         CashOrderRefused: it is not waiting for this.
-        InsufficientBalance: the tenant spent the cash since it asked.
+        InsufficientBalance: the cash was spent or paid since it was asked for.
     """
-    person = treasurer(actor, "开具退款单")
+    person = treasurer(actor, "开具付款单")
     row = _held(order, _State.ASKED)
     row.state, row.made_by, row.made_at = _State.ORDERED, person, now
     row.account = _account(account)
@@ -103,12 +124,17 @@ def confirm_order(order: UUID, *, actor: Actor, now: datetime) -> None:
 
     Raises:
         NotAllowed, NotFound: not the treasury; no such order.
-        CashOrderRefused: made by the same person, or it is not waiting for this.
+        CashOrderRefused: made by the same person, it is not waiting for this, or its payee's
+            account was changed and not called back yet.
     """
     person = treasurer(actor, "复核付款单")
     row = _held(order, _State.ORDERED)
     if person in (row.made_by, row.asked_by):
         raise CashOrderRefused(row.number, "这张单由您开具", "复核须由另一位财政人员办理。")
+    if unconfirmed_payees([row.organisation_id]):
+        raise CashOrderRefused(
+            row.number, "收款账户有变更，还没有回拨核实", "请先在收款账户里核实。"
+        )
     row.state, row.confirmed_by, row.confirmed_at = _State.CONFIRMED, person, now
     row.save(update_fields=["state", "confirmed_by", "confirmed_at"])
     _note("cash_order.confirm", row, actor, now)
@@ -119,12 +145,12 @@ def cancel_order(order: UUID, *, reason: str, actor: Actor, now: datetime) -> No
     """Give up an order that nobody confirmed (取消); held money goes back. Again is harmless.
 
     Raises:
-        NotAllowed, NotFound: neither the treasury nor, before it is made, the tenant itself; no
+        NotAllowed, NotFound: neither the treasury nor, before it is made, who asked for it; no
             such order.
         CashOrderRefused: it was confirmed already; no reason.
     """
     row = _held(order, _State.ASKED, _State.ORDERED, _State.CANCELLED)
-    own = actor.role is Role.TENANT and actor.organisation == row.organisation_id
+    own = actor.role in OWNERS and actor.organisation == row.organisation_id
     if not (actor.role is Role.TREASURY or (own and row.made_by is None)):
         raise NotAllowed("取消付款单", "财政；还没有开具时，也可以由申请单位自己取消")
     if row.state == _State.CANCELLED:

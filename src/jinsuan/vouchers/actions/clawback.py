@@ -7,17 +7,26 @@ from uuid import UUID
 
 from django.db import transaction
 
+from jinsuan.casework.actions.payees import OWNERS
 from jinsuan.kernel.errors import BadInput, NotAllowed, NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger import accounts
 from jinsuan.ledger.actions import Note, Posting, post, record
+from jinsuan.ledger.queries import transfers_with_keys
 from jinsuan.ledger.reasons import Reason
-from jinsuan.vouchers.actions.cash import BANK
+from jinsuan.registry.models import Organisation
+from jinsuan.vouchers.actions.cash import BANK, check_not_in_file, repaid_key
 from jinsuan.vouchers.actions.redeem import payee_of
 from jinsuan.vouchers.errors import ClawbackRefused
 from jinsuan.vouchers.models import Clawback, Voucher
-from jinsuan.vouchers.queries_redeem import owed, owes_account, paid_on
+from jinsuan.vouchers.queries_redeem import (
+    owed_of,
+    owes_account,
+    paid_on,
+    reclaim_account,
+    reclaim_open,
+)
 
 
 @transaction.atomic
@@ -71,19 +80,30 @@ def confirm_clawback(clawback: UUID, *, actor: Actor, now: datetime) -> None:
     row = _open(clawback)
     if row.proposed_by == person:
         raise NotAllowed("复核自己提出的追缴", "另一位省级经办")
-    row.confirmed_by, row.confirmed_at = person, now
-    row.save(update_fields=["confirmed_by", "confirmed_at"])
-    code = row.voucher.programme.code
-    posting = Posting(
-        key=f"clawback:{Ref('clawback', row.id)}",
-        debit=owes_account(row.payee_id, code),
-        credit=accounts.clawback(code),
-        amount=Money(row.amount_fen),
-        reason=Reason.CLAWBACK,
-        cause=Ref("clawback", row.id),
-        occurred_at=now,
+    Voucher.objects.select_for_update(no_key=True).get(id=row.voucher_id)
+    corrected = min(Money(row.amount_fen), reclaim_open(row.voucher_id))
+    row.confirmed_by, row.confirmed_at, row.corrected_fen = person, now, corrected.fen
+    row.save(update_fields=["confirmed_by", "confirmed_at", "corrected_fen"])
+    code, ref = row.voucher.programme.code, Ref("clawback", row.id)
+    # What a correction gave back to the voucher is owed for that, and no second time to the programme.
+    parts = (
+        (f"clawback:{ref}", accounts.clawback(code), Money(row.amount_fen) - corrected),
+        (f"clawback:{ref}:corrected", reclaim_account(row.payee_id), corrected),
     )
-    post([posting], actor=actor, now=now)
+    postings = [
+        Posting(
+            key=key,
+            debit=owes_account(row.payee_id, code),
+            credit=credit,
+            amount=amount,
+            reason=Reason.CLAWBACK,
+            cause=ref,
+            occurred_at=now,
+        )
+        for key, credit, amount in parts
+        if amount
+    ]
+    post(postings, actor=actor, now=now)
     _note("clawback.confirm", row, row.reason, actor, now)
 
 
@@ -114,18 +134,21 @@ def book_repayment(
     Raises:
         NotAllowed: not the treasury.
         ClawbackRefused: more than is owed.
-        BadInput: no usable reference.
+        BadInput: no usable reference, or one that the bank's own file told us of already.
     """
     if actor.role is not Role.TREASURY:
         raise NotAllowed("登记追缴收回", "财政")
     if not bank_reference.isalnum() or len(bank_reference) > 60:
         raise BadInput("银行流水号", "应为至多 60 位字母和数字", "对照银行回单填写")
-    most = owed(payee)
-    if not Money(0) < amount <= most:
-        raise ClawbackRefused(f"金额 {amount} 不在 0.01 到未退的 {most} 之间", "请核对银行回单。")
+    # Two repayments of one payee wait for each other, so that together they are never too much.
+    list(Organisation.objects.select_for_update(no_key=True).filter(id=payee))
+    # Sent again it is the same fact under the same key, though by then less is owed.
+    if not transfers_with_keys([repaid_key(bank_reference)]):
+        check_not_in_file(bank_reference)
+        check_owed(payee, programme, amount)
     owner = Ref("organisation", payee)
     posting = Posting(
-        key=f"repaid:{bank_reference}",
+        key=repaid_key(bank_reference),
         debit=accounts.bank(BANK),
         credit=owes_account(payee, programme),
         amount=amount,
@@ -134,6 +157,59 @@ def book_repayment(
         occurred_at=now,
     )
     post([posting], actor=actor, now=now)
+
+
+@transaction.atomic
+def repay_from_cash(
+    clawback: UUID, amount: Money, *, order_key: str, actor: Actor, now: datetime
+) -> None:
+    """The payee gives back out of its own cash on the platform (用现金退缴); a double click once.
+
+    Raises:
+        NotAllowed: the actor does not act for the payee.
+        NotFound: no such confirmed clawback.
+        ClawbackRefused: more than is owed of its programme.
+        InsufficientBalance: there is less free cash.
+    """
+    row = (
+        Clawback.objects.select_related("voucher__programme")
+        .filter(id=clawback, confirmed_at__isnull=False)
+        .first()
+    )
+    if row is None:
+        raise NotFound("追缴", str(Ref("clawback", clawback)))
+    own = actor.role in OWNERS and actor.organisation == row.payee_id
+    if not own or actor.person is None:
+        raise NotAllowed("退缴", "被追缴单位自己的经办人")
+    if not 0 < len(order_key) <= 60 or not order_key.isalnum():
+        raise BadInput("防重编号", "应为至多 60 位字母和数字", "请刷新页面再提交。")
+    # Locked, so that two clicks at once pay once, and two people together not too much.
+    Organisation.objects.select_for_update(no_key=True).get(id=row.payee_id)
+    code, owner = row.voucher.programme.code, Ref("organisation", row.payee_id)
+    key = f"repaid:cash:{row.id}:{order_key}"
+    if not transfers_with_keys([key]):
+        check_owed(row.payee_id, code, amount)
+    posting = Posting(
+        key=key,
+        debit=accounts.cash(owner),
+        credit=owes_account(row.payee_id, code),
+        amount=amount,
+        reason=Reason.CLAWBACK_PAID,
+        cause=Ref("clawback", row.id),
+        occurred_at=now,
+    )
+    post([posting], actor=actor, now=now)
+
+
+def check_owed(payee: UUID, programme: str, amount: Money) -> None:
+    """Nobody gives back more than is owed of one programme.
+
+    Raises:
+        ClawbackRefused.
+    """
+    most = owed_of(payee, programme)
+    if not Money(0) < amount <= most:
+        raise ClawbackRefused(f"金额 {amount} 不在 0.01 到未退的 {most} 之间", "请核对未退的金额。")
 
 
 def _officer(actor: Actor, act: str) -> UUID:

@@ -18,21 +18,23 @@ from jinsuan.vouchers.actions.bank import mark_paid, noon, order_paid
 from jinsuan.vouchers.actions.bank_accounts import treasurer
 from jinsuan.vouchers.bank_match import why_not
 from jinsuan.vouchers.errors import BankEntryRefused
-from jinsuan.vouchers.models import BankEntry, CashOrder, EntryMatch
+from jinsuan.vouchers.models import BankEntry, CashOrder, Clawback, EntryMatch
+from jinsuan.vouchers.queries_redeem import owed_of, owes_account
 
 SHORTEST_REASON = 4
 
 
 @transaction.atomic
 def assign_suspense(entry: UUID, *, to: Ref, reason: str, actor: Actor, now: datetime) -> None:
-    """Say whose money of 待查款项 is: an organisation's cash, or a paid order that came back (退汇).
+    """Say whose money of 待查款项 is: an organisation's cash, a paid order that came back (退汇), or
+    what a clawback's payee gives back.
 
     Doing the same again is harmless.
 
     Raises:
-        NotAllowed, NotFound: not the treasury; no such entry, organisation or order.
+        NotAllowed, NotFound: not the treasury; no such entry, organisation, order or clawback.
         BankEntryRefused: by who took the file, without a reason, assigned otherwise already, or an
-            order that was not paid or is of another amount.
+            order that was not paid or is of another amount, or more than the payee owes.
     """
     person = treasurer(actor, "认领待查款项")
     row = _held(entry)
@@ -43,6 +45,8 @@ def assign_suspense(entry: UUID, *, to: Ref, reason: str, actor: Actor, now: dat
         if not Organisation.objects.filter(id=to.id).exists():
             raise NotFound("机构", str(to))
         credit = accounts.cash(to)
+    elif to.kind == "clawback":
+        credit = _given_back(row, to)
     else:
         credit = _came_back(row, to, words, actor, now)
     _write(row, BankEntry.Outcome.ASSIGNED, to, words, person, actor, now)
@@ -136,6 +140,27 @@ def _came_back(row: BankEntry, to: Ref, reason: str, actor: Actor, now: datetime
     note = Note(action="cash_order.returned", subject=to, reason=reason, after=after)
     record([note], actor=actor, now=now)
     return source_of(order)
+
+
+def _given_back(row: BankEntry, to: Ref) -> str:
+    """What the payee owes, where the money goes that it gave back."""
+    claim = (
+        Clawback.objects.select_related("voucher__programme")
+        .filter(id=to.id, confirmed_at__isnull=False)
+        .first()
+    )
+    if claim is None:
+        raise NotFound("追缴", str(to))
+    Organisation.objects.select_for_update(no_key=True).get(id=claim.payee_id)
+    code = claim.voucher.programme.code
+    most, amount = owed_of(claim.payee_id, code), Money(row.amount_fen)
+    if amount > most:
+        raise BankEntryRefused(
+            row.reference,
+            f"金额 {amount} 超过该单位未退的 {most}",
+            "请先认领为该单位的现金，由其退缴。",
+        )
+    return owes_account(claim.payee_id, code)
 
 
 def source_of(order: CashOrder) -> str:

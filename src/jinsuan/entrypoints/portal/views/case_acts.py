@@ -10,28 +10,19 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from jinsuan.casework.actions.cases import move_case, recuse
+from jinsuan.casework.actions.cases import recuse
 from jinsuan.casework.actions.evidence import close_finding
 from jinsuan.casework.actions.notices import decide_objection, record_objection
 from jinsuan.casework.queries import access_case
 from jinsuan.entrypoints import clock
+from jinsuan.entrypoints.case_moves import check_before_signing, take_move
 from jinsuan.entrypoints.portal.refusals import Way, refuse
 from jinsuan.kernel.errors import BadInput, DomainError, NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor, Ref
-from jinsuan.vouchers.actions.grant import (
-    approve_application,
-    refuse_application,
-    take_back_approval,
-)
-from jinsuan.vouchers.actions.redeem import approve_redemption, stop_redemption
-from jinsuan.vouchers.queries_cases import amount_shown, case_file, move_taken
+from jinsuan.vouchers.queries_cases import case_file, move_taken
 
 HARMLESS = "案件和金额都没有变化。"
-PLAIN = ("推荐", "退回补正", "不予推荐", "不予兑付")
-"""Moves without money: casework's own action takes them."""
-SIGNED = ("审定通过", "核定")
-"""Moves that sign an amount: the one the page showed, or none."""
 MOST_WORDS = 2000
 
 
@@ -71,37 +62,21 @@ def _words(request: HttpRequest, name: str = "reason") -> str:
 
 
 def _move(request: HttpRequest, case: UUID, number: str, actor: Actor, now: datetime) -> str:
+    del case
     file = case_file(actor, number, now=now)
     name, reason = request.POST.get("move", ""), _words(request)
     if request.POST.get("made", "") != str(file.moves_made):
         raise BadInput("案件", "在您打开页面之后有了变化", "请看清现在的材料和状态再办。")
-    shown = amount_shown(file)
-    if name in SIGNED and request.POST.get("seen", "") != shown:
-        raise BadInput(
-            "金额", f"在您打开页面之后有了变化，现在是 {shown or '没有'} 元", "请重新看过再签。"
-        )
-    if not reason:
-        raise BadInput("意见", f"“{name[:20]}”要写明理由", "申报主体和审计会看到，请写清依据。")
-    if name == "审定通过":
-        chosen = _chosen(request) if file.chooses else None
-        approve_application(case, reason=reason, chosen=chosen, actor=actor, now=now)
-        return "已审定通过，进入公示。金额由规则算出，已从年度总额中预留。"
-    if name in _MONEY:
-        doer, said = _MONEY[name]
-        doer(case, reason=reason, actor=actor, now=now)
-        return said
-    if name not in PLAIN:
-        raise BadInput("操作", "这里没有", "请回到案件页，用页面上的按钮。")
-    move_case(case, name, reason=reason, actor=actor, now=now)
-    return f"已办理：{name}。"
-
-
-_MONEY: dict[str, tuple[Callable[..., object], str]] = {
-    "不予通过": (refuse_application, "已办理：不予通过。规则的结论和您的意见一并留存。"),
-    "异议成立": (take_back_approval, "异议成立，已退回省级审定；预留的金额已放回年度总额。"),
-    "核定": (approve_redemption, "已核定，转财政拨付。金额由四个数算出。"),
-    "暂停拨付": (stop_redemption, "已暂停拨付，退回省级核定；金额已退回原处。"),
-}
+    check_before_signing(file, name, now=now)
+    return take_move(
+        file,
+        name,
+        reason=reason,
+        seen=request.POST.get("seen", ""),
+        chosen=lambda: _chosen(request),
+        actor=actor,
+        now=now,
+    )
 
 
 def _chosen(request: HttpRequest) -> Money:
@@ -121,7 +96,14 @@ def _close(request: HttpRequest, case: UUID, number: str, actor: Actor, now: dat
     known = {one.ref for one in case_file(actor, number, now=now).findings}
     ref = _ref(request, "finding", known)
     confirmed = verdict == "confirmed"
-    close_finding(ref.id, confirmed=confirmed, reason=_words(request), actor=actor, now=now)
+    close_finding(
+        ref.id,
+        confirmed=confirmed,
+        reason=_words(request),
+        proof=_words(request, "proof"),
+        actor=actor,
+        now=now,
+    )
     return "疑点已有结论。"
 
 

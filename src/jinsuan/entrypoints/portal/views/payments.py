@@ -19,6 +19,7 @@ from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.data_keys import keyring
 from jinsuan.entrypoints.portal.acting import actor_of, signed_in
 from jinsuan.entrypoints.portal.casewords import batch_chip, line_chip
+from jinsuan.entrypoints.portal.money_desk import desk_tabs
 from jinsuan.entrypoints.portal.refusals import Way, refuse
 from jinsuan.kernel.errors import BadInput, DomainError, NotAllowed, NotFound
 from jinsuan.kernel.ref import Actor, Ref, Role
@@ -49,6 +50,7 @@ def payments(request: HttpRequest) -> HttpResponse:
         "newest": here if before else "",
         "older": f"{here}?{urlencode({'before': following})}" if following else "",
         "now": clock.now(),
+        "tabs": desk_tabs(actor, "payments"),
         "crumbs": [("拨付", "")],
     }
     return render(request, "portal/payments.html", page)

@@ -27,6 +27,7 @@ from jinsuan.ledger import accounts, queries as ledger
 from jinsuan.metering import queries as metering
 from jinsuan.vouchers import queries as vouchers
 from jinsuan.vouchers.models import Voucher
+from jinsuan.vouchers.queries_stories import Story, stories_of
 
 LINES = 10
 SOON_DAYS = 30
@@ -42,6 +43,8 @@ class Ticket:
     split: Split
     rate: str
     lines: str
+    statement: str
+    story: Story
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +72,11 @@ def wallet(request: HttpRequest) -> HttpResponse:
     held = _held(found)
     paid = vouchers.captured_by_voucher([v.ref.id for v in found])
     nothing = Money(0)
-    tickets = [_ticket(v, held.get(v.ref, nothing), paid.get(v.ref, nothing), today) for v in found]
+    stories = stories_of(owner.id)
+    tickets = [
+        _ticket(v, held.get(v.ref, nothing), paid.get(v.ref, nothing), stories[v.ref], today)
+        for v in found
+    ]
     good = [v for v in found if v.expires_on >= today and v.state == Voucher.State.ISSUED]
     soon = next((v for v in good if v.left and (v.expires_on - today).days <= SOON_DAYS), None)
     page: dict[str, Any] = {
@@ -117,7 +124,9 @@ def _chip(view: vouchers.VoucherView, held: Money, today: date) -> Chip:
     return Chip("可用", "ok", "check")
 
 
-def _ticket(view: vouchers.VoucherView, held: Money, paid: Money, today: date) -> Ticket:
+def _ticket(
+    view: vouchers.VoucherView, held: Money, paid: Money, story: Story, today: date
+) -> Ticket:
     back = view.face - paid - held - view.left
     usable = view.expires_on >= today and view.state == Voucher.State.ISSUED
     parts = [
@@ -127,6 +136,7 @@ def _ticket(view: vouchers.VoucherView, held: Money, paid: Money, today: date) -
     ]
     bar = split("面额", [*parts, ("已收回", back, "n", False)] if back else parts)
     lines = f"{reverse('portal:wallet')}?{urlencode({'book': str(view.ref)})}#book"
+    statement = f"{reverse('portal:statement')}?{urlencode({'of': f'voucher:{view.ref}'})}"
     return Ticket(
         view=view,
         name=_name(view.ref),
@@ -134,6 +144,8 @@ def _ticket(view: vouchers.VoucherView, held: Money, paid: Money, today: date) -
         split=bar,
         rate=percent(view.rate),
         lines=lines,
+        statement=statement,
+        story=story,
     )
 
 
