@@ -18,6 +18,7 @@ import pytest
 from jinsuan.agent.engines.slurm import SlurmEngine, SlurmSettings
 from tests.contracts.bench import CLUSTER, NODES
 from tests.contracts.engine import EngineContract
+from tests.engines import slurm_centre
 from tests.engines.slurm_centre import PACKAGES, SlurmCentre, missing_programs
 
 HEARTBEAT_SECONDS, SILENCE_SECONDS = 1, 5
@@ -98,3 +99,13 @@ class TestSlurm(EngineContract):
         made = SlurmBench(centre, tmp_path)
         yield made
         made.close()
+
+
+@pytest.mark.parametrize(("ci", "end"), [("", pytest.skip.Exception), ("1", pytest.fail.Exception)])
+def test_without_slurm_the_suite_says_what_is_missing_and_fails_in_ci(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, ci: str, end: type[Exception]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr(slurm_centre, "_PATH", "/nowhere")
+    with pytest.raises(end, match=r"slurmctld.*missing.*slurm-wlm-jwt-plugin"):
+        next(running_centre(request, 1))
