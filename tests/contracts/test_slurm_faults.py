@@ -398,3 +398,35 @@ def test_what_is_forgotten_stays_used(bench: SlurmBench) -> None:
     assert not (bench.engine._root / "a" / "work").exists()
     bench.engine.submit(lease("a", "echo begun"))
     assert seen(bench, "a") == first
+
+
+def test_work_that_spoils_its_own_record_is_stopped_and_harms_nobody(bench: SlurmBench) -> None:
+    """It runs as the user who owns the folder: it gets no free time, and others are still seen."""
+    bench.engine.submit(lease("other", "sleep 600"))
+    bench.engine.submit(lease("a", "echo x >../lease.json\necho begun\nsleep 600"))
+    await_output_without_a_look(bench, "a", "begun")
+    ended = await_end(bench, "a")
+    assert (ended.cause, "被改动" in ended.message) == (EndCause.ENGINE_LOST, True)
+    assert seen(bench, "other").state is not AttemptState.ENDED
+    bench.engine.cancel("other", grace_seconds=0)
+    bench.centre.await_idle()
+
+
+def test_work_that_says_it_has_ended_is_charged_while_slurm_sees_it_run(bench: SlurmBench) -> None:
+    run = "sleep 1\necho 0 exit >../rc.0\necho 0 >../ended\ntouch -d 2001-01-01 ../ended\nsleep 2"
+    bench.engine.submit(lease("a", run))
+    await_state(bench, "a", AttemptState.RUNNING)
+    while not (bench.engine._root / "a" / "ended").exists():
+        time.sleep(0.05)
+    assert seen(bench, "a").state is AttemptState.RUNNING
+    ended = await_end(bench, "a")
+    assert ended.started_at is not None
+    assert ended.ended_at is not None
+    assert (ended.ended_at - ended.started_at).total_seconds() >= 2.9
+
+
+def await_output_without_a_look(bench: SlurmBench, key: str, text: str) -> None:
+    until = time.monotonic() + PATIENCE_SECONDS
+    while text not in output(bench, key):
+        assert time.monotonic() < until
+        time.sleep(0.05)

@@ -77,6 +77,7 @@ class SlurmEngine:
         self._deadlines: dict[str, float] = {}
         self._poked: dict[str, float] = {}
         self._seen: dict[str, Observation] = {}
+        self._running_ns: dict[str, int] = {}
         self._nodes: tuple[float, list[SlurmNode]] | None = None
         self._partition: str | None = settings.partition or None
         try:
@@ -136,6 +137,7 @@ class SlurmEngine:
     def observe(self, keys: Sequence[str]) -> Sequence[Observation]:
         self._mounted()
         try:
+            now_ns = self._disk_clock()  # before the files: nothing is seen later than it was
             found = {
                 key: folder.read()
                 for key in dict.fromkeys(keys)
@@ -143,7 +145,6 @@ class SlurmEngine:
             }
             asked = [k for k, facts in found.items() if not facts.final and not facts.closed]
             jobs = self._look_up(key for key in asked if found[key].sent)
-            now_ns = self._disk_clock() if asked else 0
             seen = [self._conclude(k, facts, jobs.get(k, ()), now_ns) for k, facts in found.items()]
         except OSError as error:
             raise self._no_folder(error) from None
@@ -186,7 +187,7 @@ class SlurmEngine:
             self._mounted()
             with suppress(OSError):
                 JobFolder(self._root, key).forget()
-        for kept in (self._numbers, self._deadlines, self._poked, self._seen):
+        for kept in (self._numbers, self._deadlines, self._poked, self._seen, self._running_ns):
             kept.pop(key, None)
 
     def fence(self, key: str) -> bool:
@@ -277,7 +278,12 @@ class SlurmEngine:
         self, key: str, facts: Facts, jobs: Sequence[SlurmJob], now_ns: int
     ) -> Observation | None:
         silence_ns = self._settings.silence_seconds * 10**9
-        verdict = judge(key, facts, jobs, now_ns=now_ns, silence_ns=silence_ns)
+        seen_ns = self._running_ns.get(key, 0)
+        verdict = judge(key, facts, jobs, now_ns=now_ns, silence_ns=silence_ns, seen_ns=seen_ns)
+        if facts.ended_ns is None and any("RUNNING" in job.states for job in jobs):
+            self._running_ns[key] = now_ns
+        for job in jobs if verdict.kill else ():
+            self._client.signal(job.number)
         folder = JobFolder(self._root, key)
         if verdict.close_first and not folder.close():
             # It began between the two questions: the next look sees it.
@@ -285,6 +291,7 @@ class SlurmEngine:
         if verdict.final and verdict.seen is not None:
             folder.decide(verdict.seen)
             self._numbers.pop(key, None)
+            self._running_ns.pop(key, None)
         if verdict.seen is not None and verdict.seen == self._seen.get(key):
             return self._seen[key]
         if verdict.seen is not None:

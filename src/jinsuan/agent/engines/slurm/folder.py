@@ -18,13 +18,15 @@ import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from jinsuan.agent.engines.embedded.folder import exports
 from jinsuan.agent.engines.slurm import script
 from jinsuan.protocol.codec import decode, encode
+from jinsuan.protocol.errors import MessageInvalid
 from jinsuan.protocol.messages import Lease, Observation, Work
 
+T = TypeVar("T")
 ROOT = ".jinsuan"
 HERE = "here"
 CLOSED = "closed"
@@ -171,10 +173,9 @@ class JobFolder:
 
     def read(self) -> Facts:
         """All facts. The claim is read last but for the end: what began after it is seen later."""
-        if final := _json(self.path / "final.json"):
-            return Facts(work=None, sent=True, final=decode(Observation, final))
+        if final := _kept(self.path / "final.json", Observation):
+            return Facts(work=None, sent=True, final=final)
         names = sorted(entry.name for entry in self.path.iterdir())
-        kept = _json(self.path / "lease.json")
         places: dict[int, tuple[str, tuple[int, ...]]] = {}
         codes: dict[int, Code] = {}
         for name in names:
@@ -191,7 +192,7 @@ class JobFolder:
         claim = self._claim()
         began = claim is not None and claim != CLOSED
         return Facts(
-            work=None if kept is None else decode(Work, kept),
+            work=_kept(self.path / "lease.json", Work),
             sent="sent" in names,
             closed=claim == CLOSED,
             claimed_ns=_at(self.path / "claim") if began else None,
@@ -253,8 +254,9 @@ def _at(path: Path) -> int | None:
         return None
 
 
-def _json(path: Path) -> Any:
+def _kept(path: Path, kind: type[T]) -> T | None:
+    """What was written down; None when it is not there, or when a job has spoiled its folder."""
     try:
-        return json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+        return decode(kind, json.loads(path.read_bytes()))
+    except (FileNotFoundError, ValueError, RecursionError, MessageInvalid):
         return None

@@ -28,35 +28,49 @@ class Verdict:
     Args:
         seen: None when it is not known.
         final: this is the end, to be written down.
+        kill: whatever Slurm still has of it must go.
         close_first: the end holds only if the key can still be kept from beginning.
     """
 
     seen: Observation | None = None
     final: bool = False
+    kill: bool = False
     close_first: bool = False
 
 
 def judge(
-    key: str, facts: Facts, jobs: Sequence[SlurmJob], *, now_ns: int, silence_ns: int
+    key: str,
+    facts: Facts,
+    jobs: Sequence[SlurmJob],
+    *,
+    now_ns: int,
+    silence_ns: int,
+    seen_ns: int = 0,
 ) -> Verdict:
     """Draw the conclusion.
 
     Args:
         now_ns: the file server's time.
+        seen_ns: when Slurm last said that it runs. Files belong to the job's own user, who could
+            make them look older: it did not end before.
         silence_ns: how long a heart must be silent, when Slurm does not know its job as alive.
     """
     if facts.final is not None:
         return Verdict(seen=facts.final)
-    if facts.closed or facts.work is None:
+    if facts.closed:
         return Verdict()
+    if facts.work is None:
+        return _spoiled(key, facts, seen_ns)
     live = any(job.live for job in jobs)
     if facts.claimed_ns is None:
         return _not_begun(key, facts, jobs, live=live)
-    if facts.ended_ns is not None and (not live or now_ns - facts.ended_ns > CLEANING_NS):
-        return Verdict(seen=_ended(key, facts), final=True)
+    cleaning = all("COMPLETING" in job.states for job in jobs if job.live)
+    old = facts.ended_ns is not None and now_ns - facts.ended_ns > CLEANING_NS
+    if facts.ended_ns is not None and (not live or (cleaning and old)):
+        return Verdict(seen=_ended(key, facts, seen_ns), final=True)
     last_ns = max(facts.alive_ns, facts.claimed_ns)
     if facts.ended_ns is None and not live and now_ns - last_ns > silence_ns:
-        return Verdict(seen=_cut_off(key, facts, jobs), final=True)
+        return Verdict(seen=_cut_off(key, facts, jobs, seen_ns), final=True)
     return Verdict(seen=_running(key, facts))
 
 
@@ -87,7 +101,22 @@ def _running(key: str, facts: Facts) -> Observation:
     )
 
 
-def _ended(key: str, facts: Facts) -> Observation:
+def _spoiled(key: str, facts: Facts, seen_ns: int) -> Verdict:
+    """Its own record is gone or changed, which only the job's user can have done."""
+    if facts.claimed_ns is None:
+        return Verdict()
+    seen = Observation(
+        engine_key=key,
+        state=AttemptState.ENDED,
+        started_at=_instant(facts, facts.claimed_ns),
+        ended_at=_instant(facts, max(facts.claimed_ns, facts.alive_ns, seen_ns)),
+        cause=EndCause.ENGINE_LOST,
+        message="共享文件夹里这个作业的记录被改动，已停止",
+    )
+    return Verdict(seen=seen, final=True, kill=True)
+
+
+def _ended(key: str, facts: Facts, seen_ns: int) -> Observation:
     """All ranks are over, and say how: the first that failed tells for all."""
     assert facts.work is not None and facts.claimed_ns is not None and facts.ended_ns is not None
     codes = sorted(facts.codes.values(), key=lambda code: (code.at_ns, code.why == "term"))
@@ -107,14 +136,14 @@ def _ended(key: str, facts: Facts) -> Observation:
         state=AttemptState.ENDED,
         allocation=_allocation(facts),
         started_at=_instant(facts, facts.claimed_ns),
-        ended_at=_instant(facts, max(facts.ended_ns, facts.claimed_ns)),
+        ended_at=_instant(facts, max(facts.ended_ns, facts.claimed_ns, seen_ns)),
         exit_code=None if cause is EndCause.ENGINE_LOST else bad.number if bad else 0,
         cause=cause,
         message=message,
     )
 
 
-def _cut_off(key: str, facts: Facts, jobs: Sequence[SlurmJob]) -> Observation:
+def _cut_off(key: str, facts: Facts, jobs: Sequence[SlurmJob], seen_ns: int) -> Observation:
     """It began, its heart is silent, and Slurm has nothing of it that lives."""
     assert facts.claimed_ns is not None
     states = {state for job in jobs for state in job.states}
@@ -124,7 +153,9 @@ def _cut_off(key: str, facts: Facts, jobs: Sequence[SlurmJob]) -> Observation:
     elif "TIMEOUT" in states or any(code.why == "limit" for code in facts.codes.values()):
         cause = EndCause.TIME_LIMIT
     told = "；".join(job.word for job in jobs) or "Slurm 已不知道这个作业"
-    last_ns = max([facts.claimed_ns, facts.alive_ns, *(c.at_ns for c in facts.codes.values())])
+    last_ns = max(
+        [facts.claimed_ns, facts.alive_ns, seen_ns, *(c.at_ns for c in facts.codes.values())]
+    )
     return Observation(
         engine_key=key,
         state=AttemptState.ENDED,
