@@ -23,7 +23,14 @@ from tests.contracts.bench import (
 
 
 class EngineContract:
-    """The five verbs, from outside."""
+    """The five verbs, from outside.
+
+    An engine says here what it is too coarse for; everything else it must do like the others.
+    """
+
+    SHARES_CARDS = True
+    CORE_STEP_MILLI = 1
+    """The smallest part of a core that it keeps apart from the next job's."""
 
     @pytest.fixture
     def bench(self) -> Bench:
@@ -123,6 +130,7 @@ class EngineContract:
     def test_a_queued_job_that_is_cancelled_never_starts(self, bench: Bench) -> None:
         for n in range(2):
             bench.engine.submit(lease(f"full{n}", "sleep 600", cards=2))
+            await_state(bench, f"full{n}", AttemptState.RUNNING)
         bench.engine.submit(lease("a", "echo begun", cards=2))
         assert seen(bench, "a").state is AttemptState.SUBMITTED
         bench.engine.cancel("a", grace_seconds=10)
@@ -179,7 +187,8 @@ class EngineContract:
         (share,) = await_state(bench, "a", AttemptState.RUNNING).allocation
         after = free(bench)
         assert after[share.node].cards_free_milli == (0, 0)
-        assert after[share.node].cpu_free_milli == 2500
+        held = -(-1500 // self.CORE_STEP_MILLI) * self.CORE_STEP_MILLI
+        assert after[share.node].cpu_free_milli == 4000 - held
         assert after[share.node].memory_free_mib == 4096 - 512
         assert {k: v for k, v in after.items() if k != share.node} == {
             k: v for k, v in before.items() if k != share.node
@@ -197,6 +206,11 @@ class EngineContract:
 
     def test_shares_of_a_card_are_packed_and_never_exceed_it(self, bench: Bench) -> None:
         """Nine shares of 300 or 400 thousandths on four cards, and a tenth that must wait."""
+        assert bench.engine.offers()[0].card_share is self.SHARES_CARDS
+        if not self.SHARES_CARDS:
+            with pytest.raises(EngineRefused):
+                bench.engine.submit(lease("s0", cards=1, card_milli=400))
+            return
         sizes = [400, 300, 300] * 3 + [600] + [700]
         for n, size in enumerate(sizes):
             bench.engine.submit(lease(f"s{n}", "sleep 600", cards=1, card_milli=size))

@@ -1,0 +1,96 @@
+"""The Kubernetes adapter keeps the contract on a real control plane; see tests/engines."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from jinsuan.agent.engines.kubernetes import KubernetesEngine, Rules
+from tests.contracts.bench import CLUSTER, NODES
+from tests.contracts.engine import EngineContract
+from tests.engines.kube_centre import KubeCentre, programs
+
+pytestmark = pytest.mark.engines
+
+BASE_PORT = 41000
+_numbers = itertools.count(1)
+
+
+class KubeBench:
+    """An engine in a namespace of its own."""
+
+    def __init__(self, centre: KubeCentre, folder: Path) -> None:
+        self.centre, self._folder = centre, folder
+        self.space = f"t{os.getpid()}-{next(_numbers)}"
+        centre.make_namespace(self.space)
+        self.api = centre.client()
+        self.engine = self._open()
+
+    def _open(self) -> KubernetesEngine:
+        return KubernetesEngine(
+            self._folder,
+            self.centre.access,
+            Rules(namespace=self.space, image="none"),
+            now=lambda: datetime.now(UTC),
+            cluster=CLUSTER,
+        )
+
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def reopen(self) -> None:
+        self.engine.close()
+        self.engine = self._open()
+
+    def close(self) -> None:
+        """Stop whatever a test has left, so that the next finds the nodes empty."""
+        jobs = f"/apis/batch/v1/namespaces/{self.space}/jobs"
+        until = time.monotonic() + 30
+        for job in self.api.list(jobs):
+            self.engine.cancel(job["metadata"]["name"], grace_seconds=0)
+        while True:
+            self.engine.observe([])
+            pods = self.api.list(f"/api/v1/namespaces/{self.space}/pods")
+            if all(p["status"]["phase"] in ("Succeeded", "Failed") for p in pods):
+                break
+            assert time.monotonic() < until, pods
+            time.sleep(0.05)
+        self.engine.close()
+        self.api.close()
+
+
+@pytest.fixture(scope="session")
+def centre() -> Iterator[KubeCentre]:
+    servers = programs()
+    if isinstance(servers, str):
+        pytest.skip(servers)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    with tempfile.TemporaryDirectory(prefix="jinsuan-kube-") as folder:
+        began = time.monotonic()
+        with KubeCentre(Path(folder), BASE_PORT + 10 * worker, NODES, servers) as made:
+            print(f"\n{made.version()}, up in {time.monotonic() - began:.1f} s")
+            yield made
+
+
+@pytest.fixture
+def bench(centre: KubeCentre, tmp_path: Path) -> Iterator[KubeBench]:
+    made = KubeBench(centre, tmp_path / "engine")
+    yield made
+    made.close()
+
+
+class TestKubernetes(EngineContract):
+    SHARES_CARDS = False
+
+    @pytest.fixture
+    def bench(self, centre: KubeCentre, tmp_path: Path) -> Iterator[KubeBench]:
+        made = KubeBench(centre, tmp_path / "engine")
+        yield made
+        made.close()
