@@ -66,16 +66,22 @@ class KubeBench:
         self.api.close()
 
 
-@pytest.fixture(scope="session")
-def centre() -> Iterator[KubeCentre]:
+@pytest.fixture(scope="module")
+def centre(request: pytest.FixtureRequest) -> Iterator[KubeCentre]:
+    """One real centre; its version is printed. Tests side by side get ports of their own."""
     servers = programs()
     if isinstance(servers, str):
+        if os.environ.get("CI"):
+            pytest.fail(servers)
         pytest.skip(servers)
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    with tempfile.TemporaryDirectory(prefix="jinsuan-kube-") as folder:
+    with tempfile.TemporaryDirectory(prefix="js-kube-", ignore_cleanup_errors=True) as folder:
         began = time.monotonic()
         with KubeCentre(Path(folder), BASE_PORT + 10 * worker, NODES, servers) as made:
-            print(f"\n{made.version()}, up in {time.monotonic() - began:.1f} s")
+            capture = request.config.pluginmanager.getplugin("capturemanager")
+            took = time.monotonic() - began
+            with capture.global_and_fixture_disabled():
+                print(f"\n[engine] {made.version()}, {len(NODES)} nodes, {took:.1f} s", flush=True)
             yield made
 
 

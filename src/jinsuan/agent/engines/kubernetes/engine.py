@@ -29,10 +29,10 @@ from jinsuan.agent.engines.kubernetes.client import (
     TakenAlready,
 )
 from jinsuan.agent.engines.kubernetes.judge import Stop
+from jinsuan.agent.engines.kubernetes.output import Output
 from jinsuan.agent.engines.kubernetes.record import Record
 from jinsuan.agent.engines.kubernetes.room import Nodes, lives
 from jinsuan.agent.engines.kubernetes.sight import Sight, shares, stamp, work_of
-from jinsuan.agent.engines.spool import Spool
 from jinsuan.protocol.messages import Lease, Observation, Offer
 from jinsuan.protocol.states import AttemptState, EndCause
 
@@ -66,11 +66,11 @@ class KubernetesEngine:
         cluster: str = ENGINE,
     ) -> None:
         self._now, self._cluster, self._rules = now, cluster, rules
-        self._spool = Spool(folder)
         self._api = KubeClient(access)
         space = rules.namespace
         self._jobs = f"/apis/batch/v1/namespaces/{space}/jobs"
         self._pods = f"/api/v1/namespaces/{space}/pods"
+        self._output = Output(folder, self._api, self._pods)
         self._maps = f"/api/v1/namespaces/{space}/configmaps"
         self._ours = f"app.kubernetes.io/managed-by=jinsuan,{spec.CLUSTER}={cluster}"
 
@@ -150,14 +150,16 @@ class KubernetesEngine:
         if not spec.is_name(key):
             return b""
         with self._asking():
-            data = self._spool.read(key, offset, limit)
+            data = self._output.read(key, offset, limit)
             if len(data) < limit:
-                try:
-                    self._pull(key, limit)
-                except EngineUnreachable:
-                    if not data:
-                        raise
-                data = self._spool.read(key, offset, limit)
+                kept = self._find(f"{self._maps}/{key}")
+                if kept is not None and (pods := records.read(kept).pods):
+                    try:
+                        self._output.pull(key, pods, limit)
+                    except EngineUnreachable:
+                        if not data:
+                            raise
+                    data = self._output.read(key, offset, limit)
             return data
 
     def forget(self, key: str) -> None:
@@ -170,7 +172,14 @@ class KubernetesEngine:
                 self._api.delete(f"{self._jobs}/{key}", {"propagationPolicy": "Background"})
                 job = None
             if job is None:
-                self._spool.drop(key)
+                self._output.drop(key)
+
+    def fence(self, key: str) -> bool:
+        """Make an empty record, so that not even a Job that arrives late can start its work."""
+        if not spec.is_name(key):
+            return True
+        with self._asking():
+            return not self._make(None, Record(key)).pods
 
     # ── one turn ──────────────────────────────────────────────────────────────────────────────
 
@@ -190,8 +199,13 @@ class KubernetesEngine:
         """Bring one open key on by as much as can be done now, and see how it stands."""
         job, pods = sight.jobs[key], sight.pods.get(key, {})
         record = sight.records.get(key)
-        if record is None and Stop.of(job) is not None:
-            record = self._make(job, Record(key))  # a stop that was cut off: it never starts
+        words = judge.has_failed(job)
+        if record is None and words is not None and Stop.of(job) is None:
+            job = sight.jobs[key] = self._stop(
+                job, Stop(EndCause.ENGINE_REFUSED, words), 0
+            )  # no node took its pod
+        if record is None and (words is not None or Stop.of(job) is not None):
+            record = self._make(job, Record(key))  # or a stop that was cut off: it never starts
         if record is None:
             record = self._start(job, pods, sight)
         if record is not None and record.end is None:
@@ -203,7 +217,7 @@ class KubernetesEngine:
             sight.records[key] = record
         if seen.state is AttemptState.ENDED:
             if record is not None and record.pods:
-                self._pull_quietly(key, record, pods)
+                self._output.pull_last(key, record.pods, pods)
             self._settle(key, seen, pods)
         sight.seen[key] = seen
 
@@ -267,10 +281,10 @@ class KubernetesEngine:
             sight.free.take(found)
         return found is not None
 
-    def _make(self, job: Any, record: Record) -> Record:
+    def _make(self, job: Any | None, record: Record) -> Record:
         """Make the record, or read the one that was there first."""
         try:
-            self._api.post(self._maps, records.to_make(job, record))
+            self._api.post(self._maps, records.to_make(record, self._cluster, job))
         except TakenAlready:
             kept = self._find(f"{self._maps}/{record.key}")
             if kept is None or kept["metadata"].get("labels", {}).get(spec.KEY) != record.key:
@@ -319,16 +333,18 @@ class KubernetesEngine:
                 if job is not None and spec.ENDED not in job["metadata"]["labels"]:
                     continue
                 chosen: tuple[str, ...] = ()
-            elif (record := sight.records.get(key)) is not None:
-                chosen = record.pods
             else:
-                continue
+                chosen = sight.records.get(key, Record(key)).pods
             for name, pod in pods.items():
                 if name not in chosen and (_going(pod) or not lives(pod)):
                     self._let_go(pod)
 
-    def _stop(self, job: Any, stop: Stop, grace_seconds: int) -> None:
-        """Note that it shall end, then end it. In this order: a cut-off stop is known as one."""
+    def _stop(self, job: Any, stop: Stop, grace_seconds: int) -> Any:
+        """Note that it shall end, then end it. In this order: a cut-off stop is known as one.
+
+        Returns:
+            The Job as it is then.
+        """
         key = job["metadata"]["name"]
         if Stop.of(job) is None:
             note = {"metadata": {"annotations": {spec.STOP: stop.text()}}}
@@ -337,7 +353,7 @@ class KubernetesEngine:
         pods = self._api.list(self._pods, labelSelector=f"{self._ours},{spec.KEY}={key}")
         self._end_pods([pod for pod in pods if lives(pod)], grace_seconds)
         # After its pods are asked, with their own grace: the controller would ask with another.
-        self._api.patch(f"{self._jobs}/{key}", {"spec": {"parallelism": 0}})
+        return self._api.patch(f"{self._jobs}/{key}", {"spec": {"parallelism": 0}})
 
     def _end_pods(self, pods: Sequence[Any], grace_seconds: int) -> None:
         for pod in pods:
@@ -351,31 +367,6 @@ class KubernetesEngine:
                 self._api.delete(f"{self._pods}/{meta['name']}", body)
             except (NotThere, TakenAlready):
                 continue
-
-    # ── output ────────────────────────────────────────────────────────────────────────────────
-
-    def _pull(self, key: str, limit: int) -> None:
-        kept = self._find(f"{self._maps}/{key}")
-        if kept is not None and (record := records.read(kept)).pods:
-            self._spool.fill(key, [self._puller(name) for name in record.pods], limit)
-
-    def _pull_quietly(self, key: str, record: Record, pods: dict[str, Any]) -> None:
-        """The last output, before the pods may go. Its loss is no reason not to note an end."""
-        there = [self._puller(n) if n in pods else _nothing for n in record.pods]
-        try:
-            self._spool.fill(key, there, 16 * 2**20)
-        except (EngineUnreachable, EngineRefused, OSError) as error:
-            log.warning("log.lost", key=key, problem=str(error))
-
-    def _puller(self, pod: str) -> Callable[[int, int], bytes]:
-        def pull(offset: int, limit: int) -> bytes:
-            path = f"{self._pods}/{pod}/log"
-            try:
-                return self._api.read(path, skip=offset, limit=limit, container=spec.CONTAINER)
-            except (NotThere, EngineRefused):
-                return b""  # no container yet, or none any more
-
-        return pull
 
     # ── small things ──────────────────────────────────────────────────────────────────────────
 
@@ -404,10 +395,6 @@ class KubernetesEngine:
             raise EngineUnreachable(self.name, f"对象在两次请求之间变了：{error}") from error
         except OSError as error:
             raise EngineUnreachable(self.name, f"磁盘出错：{error}") from error
-
-
-def _nothing(_offset: int, _limit: int) -> bytes:
-    return b""
 
 
 def _going(pod: Any) -> bool:

@@ -100,6 +100,14 @@ def rank_of(pod: Pod | None) -> Rank:
     )
 
 
+def has_failed(job: Mapping[str, Any]) -> str | None:
+    """Why the Job controller has given a Job up; None while it has not."""
+    for condition in (job.get("status") or {}).get("conditions") or []:
+        if condition["type"] == "Failed" and condition["status"] == "True":
+            return str(condition.get("message") or condition.get("reason") or "")[:300]
+    return None
+
+
 def never_starts(pod: Pod | None) -> bool:
     """Whether a pod waits for an image that cannot come."""
     for status in () if pod is None else (pod.get("status") or {}).get("containerStatuses") or ():

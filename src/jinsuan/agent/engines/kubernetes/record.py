@@ -12,7 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jinsuan.agent.engines.kubernetes.spec import ATTEMPT, ENDED, FENCING, KEY, NODES, PODS
+from jinsuan.agent.engines.kubernetes.spec import (
+    ATTEMPT,
+    ENDED,
+    FENCING,
+    KEY,
+    NODES,
+    PODS,
+    labels,
+)
 from jinsuan.protocol.codec import decode, encode
 from jinsuan.protocol.messages import NodeShare, Observation
 
@@ -35,24 +43,27 @@ class Record:
     end: Observation | None = None
 
 
-def to_make(job: Mapping[str, Any], record: Record) -> dict[str, Any]:
-    """The ConfigMap of a new record for a Job. No owner: it outlives the Job."""
-    meta = job["metadata"]
-    kept = {name: meta["annotations"][name] for name in (ATTEMPT, FENCING)}
+def to_make(record: Record, cluster: str, job: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The ConfigMap of a new record. It has no owner: it outlives its Job.
+
+    Args:
+        job: its Job, whose attempt and fencing are noted; None when there is none.
+    """
+    told = {} if job is None else job["metadata"]["annotations"]
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": record.key, "labels": _ours(meta["labels"]), "annotations": kept},
+        "metadata": {
+            "name": record.key,
+            "labels": labels(record.key, cluster),
+            "annotations": {name: told[name] for name in (ATTEMPT, FENCING) if name in told},
+        },
         "data": {
             PODS: " ".join(record.pods),
             NODES: ",".join(share.node for share in record.shares),
             _SHARES: json.dumps(encode(record.shares)),
         },
     }
-
-
-def _ours(labels: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in labels.items() if not name.startswith("kueue")}
 
 
 def ending(end: Observation) -> dict[str, Any]:

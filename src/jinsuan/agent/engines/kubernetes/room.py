@@ -107,7 +107,8 @@ def lives(pod: Thing) -> bool:
 
 def pick_cards(number: int, taken: Iterable[int]) -> tuple[int, ...]:
     """The lowest numbers that nobody has."""
-    used, found, card = set(taken), [], 0
+    found: list[int] = []
+    used, card = set(taken), 0
     while len(found) < number:
         if card not in used:
             found.append(card)

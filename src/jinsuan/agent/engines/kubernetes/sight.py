@@ -41,7 +41,7 @@ def work_of(job: Mapping[str, Any]) -> Work:
 def shares(job: Mapping[str, Any], nodes: Sequence[str], sight: Sight) -> tuple[NodeShare, ...]:
     """What each rank holds, with numbers for its cards that no other open work has."""
     work = work_of(job)
-    found = []
+    found: list[NodeShare] = []
     for node in nodes:
         taken = [
             card

@@ -124,12 +124,9 @@ def problem(lease: Lease, rules: Rules) -> str | None:
     return None
 
 
-def labels(lease: Lease) -> dict[str, str]:
-    return {
-        "app.kubernetes.io/managed-by": "jinsuan",
-        CLUSTER: lease.cluster,
-        KEY: lease.engine_key,
-    }
+def labels(key: str, cluster: str) -> dict[str, str]:
+    """By which everything of one key, and of one agent, is found."""
+    return {"app.kubernetes.io/managed-by": "jinsuan", CLUSTER: cluster, KEY: key}
 
 
 def job(lease: Lease, rules: Rules, cards: Cards | None, products: list[str]) -> dict[str, Any]:
@@ -141,13 +138,14 @@ def job(lease: Lease, rules: Rules, cards: Cards | None, products: list[str]) ->
     """
     work = lease.work
     gang = work.num_nodes > 1
+    ours = labels(lease.engine_key, lease.cluster)
     queue = {"kueue.x-k8s.io/queue-name": rules.queue} if rules.queue else {}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": lease.engine_key,
-            "labels": labels(lease) | queue,
+            "labels": ours | queue,
             "annotations": _annotations(lease) | {ASKED: _asked(lease)},
         },
         "spec": {
@@ -157,7 +155,7 @@ def job(lease: Lease, rules: Rules, cards: Cards | None, products: list[str]) ->
             "backoffLimit": 0,
             "template": {
                 "metadata": {
-                    "labels": labels(lease),
+                    "labels": ours,
                     "annotations": _annotations(lease),
                     "finalizers": [HOLD],
                 },
