@@ -10,33 +10,33 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from jinsuan.agent.engines.slurm import SlurmEngine, SlurmSettings
-from tests.contracts.bench import CLUSTER, NODES, await_end, await_output, lease, output
+from tests.contracts.bench import CLUSTER, NODES
 from tests.contracts.engine import EngineContract
 from tests.engines.slurm_centre import PACKAGES, SlurmCentre, missing_programs
 
-BASE_PORT = 21_000
 HEARTBEAT_SECONDS, SILENCE_SECONDS = 1, 5
-pytestmark = [pytest.mark.enable_socket]
 
 
 @pytest.fixture(scope="module")
 def centre(request: pytest.FixtureRequest) -> Iterator[SlurmCentre]:
-    yield from running_centre(request, BASE_PORT)
+    yield from running_centre(request, 21_000)
 
 
 def running_centre(request: pytest.FixtureRequest, port: int) -> Iterator[SlurmCentre]:
-    """One real centre; its version is printed once."""
+    """One real centre; its version is printed. Tests that run side by side get ports of their own."""
+    port += 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     if missing := missing_programs():
         words = f"no real Slurm here ({', '.join(missing)} missing): install {PACKAGES}"
         if os.environ.get("CI"):
             pytest.fail(words)
         pytest.skip(words)
-    folder = Path(tempfile.mkdtemp(prefix="js-slurm-", dir="/tmp"))  # noqa: S108 - short for a socket
+    folder = Path(tempfile.mkdtemp(prefix="js-slurm-", dir="/tmp"))
     try:
         with SlurmCentre(folder, port, NODES) as made:
             capture = request.config.pluginmanager.getplugin("capturemanager")
@@ -67,7 +67,7 @@ class SlurmBench:
         self.engine = self._open()
 
     def _open(self) -> SlurmEngine:
-        return SlurmEngine(self.settings, cluster=CLUSTER)
+        return SlurmEngine(self.settings, now=lambda: datetime.now(UTC), cluster=CLUSTER)
 
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)

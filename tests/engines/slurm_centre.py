@@ -170,7 +170,7 @@ class SlurmCentre:
         """End every daemon, jobs first."""
         if "slurmctld" in self._running:
             self.cancel_all()
-        for number, seconds in ((signal.SIGCONT, 0), (signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+        for number, seconds in ((signal.SIGCONT, 0), (signal.SIGTERM, 1), (signal.SIGKILL, 5)):
             until = time.monotonic() + seconds
             for process in self._running.values():
                 if process.poll() is None:

@@ -13,6 +13,7 @@ from jinsuan.dispatch import actions as dispatch
 from jinsuan.dispatch.models import Attempt
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.cli import app
+from jinsuan.entrypoints.worker import ticks
 from jinsuan.kernel.errors import NotAllowed, NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import month
@@ -329,3 +330,15 @@ def test_an_auditor_may_look_but_not_hand_in() -> None:
         dispatch.take_usage_file(
             sheet(honest(jobs)), name="x", centre=world.centre, actor=world.auditor, now=RECEIVED
         )
+
+
+def test_the_worker_goes_on_where_an_import_was_cut_off() -> None:
+    world, jobs = start_jobs()
+    taken = dispatch.take_usage_file(
+        sheet(honest(jobs)), name="x", centre=world.centre, actor=operator(world), now=RECEIVED
+    )
+    assert dispatch.book_next(taken.file.id, now=RECEIVED, size=10)
+    ticks.usage_files(lambda: RECEIVED + timedelta(minutes=9))  # somebody may be at it
+    assert UsageFile.objects.get().finished_at is None
+    ticks.usage_files(lambda: RECEIVED + timedelta(minutes=11))
+    assert UsageFile.objects.get().charged_fen == 3 * 51 * 363

@@ -25,6 +25,7 @@ from jinsuan.metering.models import (
     UsageFileRow,
     UsageFileSubject,
     UsageReading,
+    UseCorrection,
 )
 from jinsuan.metering.rating import charge_so_far
 from jinsuan.metering.readings import Claim, doubt_in_file
@@ -65,6 +66,7 @@ def place(db: None) -> tuple[Meter, LockedPrice, UUID]:
     limit=st.one_of(st.integers(0, 10**4), st.integers(0, 10**15)),
     before=st.tuples(*[st.none() | st.integers(0, 10**7)] * 3),
     ended=st.none() | st.integers(0, 2 * 86_400),
+    wrong=st.dictionaries(st.sampled_from(RESOURCES), st.integers(0, 10**7), max_size=2),
 )
 def test_sql_says_what_python_says(
     place: tuple[Meter, LockedPrice, UUID],
@@ -74,6 +76,7 @@ def test_sql_says_what_python_says(
     limit: int,
     before: tuple[int | None, ...],
     ended: int | None,
+    wrong: dict[str, int],
 ) -> None:
     like, locked, centre = place
     holds = dict(zip(RESOURCES, held, strict=True))
@@ -95,11 +98,27 @@ def test_sql_says_what_python_says(
                 attempt=meter.attempt, resource=resource, milli_unit_seconds=value,
                 occurred_at=NOW, recorded_at=NOW,
             )  # fmt: skip
+        corrected = {r: v for r, v in wrong.items() if v != known.get(r, 0)}
+        _correct(meter, known, corrected)
         file = _file(centre, meter.attempt, over, told)
         _rate(file)
         by_sql = _found(meter.attempt)
         transaction.set_rollback(True)
-    assert by_sql == _by_python(told, known, costs, holds, limit, over)
+    assert by_sql == _by_python(told, known, corrected, costs, holds, limit, over)
+
+
+def _correct(meter: Meter, known: dict[str, int], corrected: dict[str, int]) -> None:
+    for number, (resource, value) in enumerate(corrected.items(), start=1):
+        UseCorrection.objects.create(
+            attempt=meter, number=number, resource=resource,
+            before_milli=known.get(resource, 0), after_milli=value, reason="x", document="x",
+            proposed_by=new_id(), proposed_at=NOW, answered_by=new_id(), answered_at=NOW,
+            agreed=True,
+        )  # fmt: skip
+        UsageReading.objects.create(
+            attempt=meter.attempt, resource=resource, milli_unit_seconds=value, occurred_at=NOW,
+            recorded_at=NOW, correction=number,
+        )  # fmt: skip
 
 
 def _meter(
@@ -171,6 +190,7 @@ def _found(attempt: UUID) -> Books:
 def _by_python(
     told: list[tuple[str, int, datetime]],
     known: dict[str, int],
+    corrected: dict[str, int],
     costs: dict[str, int],
     holds: dict[str, int],
     limit: int,
@@ -178,20 +198,21 @@ def _by_python(
 ) -> Books:
     """One reading after the other by time, then a charge for each Beijing day."""
     last = dict(known)
-    kept = [(resource, value, NOW) for resource, value in known.items()]
+    kept = [(resource, value, NOW) for resource, value in [*known.items(), *corrected.items()]]
     doubts: set[tuple[str, int, str]] = set()
     days: dict[object, dict[str, int]] = {}
     for resource, value, at in sorted(told, key=lambda row: (row[2], row[1])):
         claim = Claim(
-            held_milli=holds.get(resource), since=NOW, last=last.get(resource, 0), ended=over
-        )
+            held_milli=holds.get(resource), since=NOW, last=last.get(resource, 0), ended=over,
+            corrected=resource in corrected,
+        )  # fmt: skip
         why = doubt_in_file(value, at, claim, received_at=RECEIVED)
         if why is not None:
             doubts.add((resource, value, str(why)))
         elif value > claim.last:
             last[resource] = value
             kept.append((resource, value, at))
-            days[beijing_date(at)] = dict(last)
+            days[beijing_date(at)] = last | corrected
     charges: list[object] = []
     so_far = 0
     for usage in days.values():

@@ -36,7 +36,7 @@ def test_two_lines_are_enough_and_offer_this_machine(tmp_path: Path) -> None:
         ("keep_log_days = '7'", "keep_log_days 应为整数"),
         ("keep_log_days = true", "keep_log_days 应为整数"),
         ("keep_log_days = -1", "0 到 3650"),
-        ("engine = 'slurm'", "engine 应为 embedded"),
+        ("engine = 'nomad'", "engine 应为 embedded"),
         ("images = 'maybe'", "images 应为 refuse 或 ignore"),
         ("cluster = 'a b'", "cluster 应为字母"),
         ("cluster = 3", "cluster 应为带引号的文本"),

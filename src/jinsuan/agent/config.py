@@ -2,7 +2,7 @@
 
     server = "https://…"          the platform; http only on this very machine
     centre = "C01"                the centre's code
-    engine = "embedded"           the only engine so far
+    engine = "embedded"           or a table [engine], kind = "slurm": see engines/slurm/settings.py
     cluster = "embedded"          the name under which capacity is offered
     nodes = "nodes.csv"           name,model,cards,cpu_milli,memory_mib; or [[nodes]] tables here
     job_user = "nobody"           who runs jobs when the agent is root; "root" for itself
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jinsuan.agent.engines.embedded import VirtualNode
+from jinsuan.agent.engines.slurm.settings import SlurmSettings, read_settings
 from jinsuan.agent.errors import ConfigUnusable
 from jinsuan.agent.http import checked_server
 
@@ -43,13 +44,14 @@ _COLUMNS = ("name", "model", "cards", "cpu_milli", "memory_mib")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
-    """What one agent must be told. `nodes` is never empty."""
+    """What one agent must be told. `nodes` is never empty; `slurm` is there when it is the engine."""
 
     folder: Path
     server: str
     centre: str
     nodes: tuple[VirtualNode, ...]
-    engine: Literal["embedded"] = "embedded"
+    engine: Literal["embedded", "slurm"] = "embedded"
+    slurm: SlurmSettings | None = None
     cluster: str = "embedded"
     job_user: str = "nobody"
     images: Literal["refuse", "ignore"] = "refuse"
@@ -71,6 +73,9 @@ def load_config(folder: Path) -> AgentConfig:
     except ValueError as error:
         raise ConfigUnusable(str(path), f"不是 TOML（{error}）") from None
     nodes = raw.pop("nodes", None)
+    slurm = _engine_table(path, raw)
+    if slurm is not None and nodes is not None:
+        raise ConfigUnusable(str(path), "Slurm 自己知道节点，请删去 nodes")
     for key, value in raw.items():
         if key not in _KEYS:
             raise ConfigUnusable(str(path), f"不认识 {key}，可用的是 {'、'.join(_KEYS)}、nodes")
@@ -81,14 +86,35 @@ def load_config(folder: Path) -> AgentConfig:
         raise ConfigUnusable(str(path), f"缺少 {'、'.join(sorted(missing))}")
     raw["server"] = checked_server(raw["server"])
     _check_choices(path, raw)
-    return AgentConfig(folder=folder, nodes=_nodes(path, nodes), **raw)
+    if slurm is not None:
+        raw.setdefault("cluster", "slurm")
+    return AgentConfig(folder=folder, nodes=_nodes(path, nodes), slurm=slurm, **raw)
+
+
+def _engine_table(path: Path, raw: dict[str, Any]) -> SlurmSettings | None:
+    """Take the table `[engine]` out of the way: afterwards `engine` is a word."""
+    table = raw.get("engine")
+    if not isinstance(table, dict):
+        if table == "slurm":
+            raise ConfigUnusable(str(path), 'engine = "slurm" 请写成 [engine] 一节，kind = "slurm"')
+        return None
+    kind = table.pop("kind", None)
+    if kind != "slurm":
+        raise ConfigUnusable(
+            str(path), '[engine] 的 kind 应为 slurm；内置引擎写 engine = "embedded"'
+        )
+    raw["engine"] = kind
+    try:
+        return read_settings(table)
+    except ValueError as error:
+        raise ConfigUnusable(str(path), str(error)) from None
 
 
 def _check_choices(path: Path, raw: Mapping[str, Any]) -> None:
     for key in ("centre", "cluster"):
         if key in raw and not _WORD.fullmatch(raw[key]):
             raise ConfigUnusable(str(path), f"{key} 应为字母、数字、点、横线，至多 60 个字符")
-    choices = {"engine": ("embedded",), "images": ("refuse", "ignore")}
+    choices = {"engine": ("embedded", "slurm"), "images": ("refuse", "ignore")}
     for key, allowed in choices.items():
         if key in raw and raw[key] not in allowed:
             raise ConfigUnusable(str(path), f"{key} 应为 {' 或 '.join(allowed)}")

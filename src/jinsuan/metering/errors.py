@@ -38,6 +38,18 @@ class TariffInvalid(DomainError):
 
 
 @dataclass(eq=False)
+class CorrectionRefused(DomainError):
+    """用量不能这样更正."""
+
+    code: ClassVar[str] = "metering.correction_refused"
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"没有更正用量：{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
 class InvoiceRefused(DomainError):
     """发票不能这样登记."""
 

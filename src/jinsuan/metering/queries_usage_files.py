@@ -47,6 +47,12 @@ def usage_files(centres: Collection[UUID], *, unfinished: bool = False) -> list[
     return [_view(row) for row in rows]
 
 
+def left_undone(*, received_before: datetime) -> list[UUID]:
+    """Files that came before then and are not done, of any centre, oldest first: for the platform."""
+    rows = UsageFile.objects.filter(finished_at__isnull=True, received_at__lt=received_before)
+    return list(rows.order_by("received_at", "id").values_list("id", flat=True))
+
+
 def usage_file_view(centres: Collection[UUID], pk: UUID) -> UsageFileView:
     """One file of these centres.
 

@@ -38,14 +38,21 @@ _JUDGED = """
         SELECT * FROM metering_meter WHERE attempt IN (SELECT attempt FROM span)
     ), base AS MATERIALIZED (
         SELECT p.attempt, p.resource, p.held_milli, p.millifen_per_hour AS price, m.since,
-               b.id AS last_id, coalesce(b.milli_unit_seconds, 0) AS last
+               coalesce(c.id, b.id) AS last_id, coalesce(c.value, b.value, 0) AS last,
+               coalesce(b.value, 0) AS raw, c.id IS NOT NULL AS corrected
         FROM meter m JOIN metering_lockedprice p ON p.attempt = m.attempt
         LEFT JOIN LATERAL (
-            SELECT x.id, x.milli_unit_seconds FROM metering_usagereading x
-            WHERE x.attempt = p.attempt AND x.resource = p.resource
+            SELECT x.id, x.milli_unit_seconds AS value FROM metering_usagereading x
+            WHERE x.attempt = p.attempt AND x.resource = p.resource AND x.correction = 0
             ORDER BY x.milli_unit_seconds DESC LIMIT 1) b ON true
+        LEFT JOIN LATERAL (
+            SELECT x.id, x.milli_unit_seconds AS value FROM metering_usecorrection k
+            JOIN metering_usagereading x ON x.attempt = k.attempt_id AND x.resource = k.resource
+                AND x.milli_unit_seconds = k.after_milli AND x.correction = k.number
+            WHERE k.attempt_id = p.attempt AND k.resource = p.resource
+            ORDER BY k.number DESC LIMIT 1) c ON true
     ), seen AS (
-        SELECT s.*, b.price, b.last,
+        SELECT s.*, b.price, b.last, b.raw, b.corrected,
                CASE WHEN b.resource IS NULL THEN %(foreign)s
                     WHEN s.occurred_at > %(received)s + %(ahead)s::interval THEN %(is_ahead)s
                     WHEN s.occurred_at > s.ended_at + %(tolerance)s::interval THEN %(ended)s
@@ -55,13 +62,15 @@ _JUDGED = """
                    + %(tolerance)s::interval)) AS jumped
         FROM span s LEFT JOIN base b ON b.attempt = s.attempt AND b.resource = s.resource
     ), told AS (
-        SELECT *, greatest(last, max(value) FILTER (WHERE early IS NULL AND NOT jumped) OVER (
+        SELECT *, greatest(raw, max(value) FILTER (
+                      WHERE early IS NULL AND NOT jumped AND NOT corrected) OVER (
                       PARTITION BY attempt, resource ORDER BY occurred_at, value, line
                       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS before
         FROM seen
     ), judged AS MATERIALIZED (
         SELECT *, CASE WHEN early IS NOT NULL THEN early
                        WHEN value < before THEN %(decreased)s
+                       WHEN corrected AND value > before THEN %(is_corrected)s
                        WHEN jumped THEN %(is_jumped)s END AS why,
                (%(prefix)s || lpad(to_hex(line), 8, '0'))::uuid AS id,
                (occurred_at AT TIME ZONE 'Asia/Shanghai')::date AS day
@@ -153,6 +162,7 @@ _CONSTANTS = {
     "is_ahead": Doubt.AHEAD.value,
     "ended": Doubt.ENDED.value,
     "decreased": Doubt.DECREASED.value,
+    "is_corrected": Doubt.CORRECTED.value,
     "is_jumped": Doubt.JUMPED.value,
 }
 assert timedelta(0) < TOLERANCE < MAX_AHEAD

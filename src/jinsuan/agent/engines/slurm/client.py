@@ -17,13 +17,14 @@ from jinsuan.agent.engines.slurm.settings import SlurmSettings
 from jinsuan.agent.engines.slurm.shapes import (
     Refusal,
     SlurmJob,
+    SlurmNode,
     job_fields,
     number,
     read_job,
     read_node,
     refusals,
 )
-from jinsuan.protocol.messages import NodeOffer, Work
+from jinsuan.protocol.messages import Work
 
 NAME = "slurm"
 VERSIONS = tuple(f"v0.0.{n}" for n in range(44, 37, -1))
@@ -79,13 +80,10 @@ class SlurmClient:
         slurm = body.get("meta", {}).get("Slurm") or body.get("meta", {}).get("slurm") or {}
         return f"Slurm {slurm.get('release', '?')}，接口 {self._version}"
 
-    def nodes(self) -> dict[str, tuple[NodeOffer | None, frozenset[str]]]:
-        """Every node: what it offers (None when it takes no work) and its partitions."""
+    def nodes(self) -> list[SlurmNode]:
+        """Every node, those that are down too."""
         body = self._good("GET", "nodes", "没有给出节点")
-        return {
-            str(raw["name"]): (read_node(raw), frozenset(map(str, raw.get("partitions") or ())))
-            for raw in _listed(body, "nodes")
-        }
+        return [read_node(raw) for raw in _listed(body, "nodes")]
 
     def default_partition(self) -> str | None:
         body = self._good("GET", "partitions", "没有给出分区")
@@ -186,6 +184,7 @@ class SlurmClient:
                 f"{self._settings.user}，写入 {self._settings.token_file}",
             )
         if body is None:
+            self._version = None  # perhaps slurmrestd was replaced by a newer one
             raise EngineUnreachable(NAME, f"HTTP {status}，不是 JSON")
         return status, body
 
@@ -204,7 +203,8 @@ class SlurmClient:
                 if version == "v0.0.39":
                     continue
                 status, body = self._send("GET", f"{self._base}/slurm/{version}/ping")
-                if body is not None and (status == 200 or refusals(body)):
+                # Every answer of slurmrestd carries `meta`, a refusal too; a proxy's does not.
+                if body is not None and status != 404 and isinstance(body.get("meta"), dict):
                     self._version = version
                     break
             else:

@@ -12,6 +12,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -21,10 +22,10 @@ from jinsuan.agent.engines.embedded.room import Room
 from jinsuan.agent.engines.errors import EngineRefused, EngineUnreachable
 from jinsuan.agent.engines.slurm.client import NAME, SlurmClient
 from jinsuan.agent.engines.slurm.folder import HERE, ROOT, Facts, JobFolder, clock
-from jinsuan.agent.engines.slurm.judge import judge
+from jinsuan.agent.engines.slurm.judge import EPOCH, judge
 from jinsuan.agent.engines.slurm.settings import SlurmSettings
-from jinsuan.agent.engines.slurm.shapes import WHOLE, SlurmJob, known_by_comment
-from jinsuan.protocol.messages import Lease, NodeOffer, Observation, Offer, Work
+from jinsuan.agent.engines.slurm.shapes import WHOLE, SlurmJob, SlurmNode, known_by_comment
+from jinsuan.protocol.messages import Lease, Observation, Offer, Work
 from jinsuan.protocol.states import AttemptState
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ class SlurmEngine:
     """A Slurm cluster, or one partition of it.
 
     Args:
+        now: the agent's clock, to which the file server's times are shifted in reports.
         cluster: the name under which the capacity is offered.
         images: what to do with work that names a container image, which this engine cannot run.
         monotonic: seconds that never jump.
@@ -57,6 +59,7 @@ class SlurmEngine:
         self,
         settings: SlurmSettings,
         *,
+        now: Callable[[], datetime],
         cluster: str = NAME,
         images: str = "refuse",
         client: SlurmClient | None = None,
@@ -64,6 +67,7 @@ class SlurmEngine:
         disk_clock: Callable[[], int] | None = None,
     ) -> None:
         self._settings, self._cluster, self._images = settings, cluster, images
+        self._now = now
         self._client = client or SlurmClient(settings)
         self._monotonic = monotonic
         self._root = settings.shared.resolve() / ROOT
@@ -73,7 +77,7 @@ class SlurmEngine:
         self._deadlines: dict[str, float] = {}
         self._poked: dict[str, float] = {}
         self._seen: dict[str, Observation] = {}
-        self._nodes: tuple[float, tuple[NodeOffer, ...]] | None = None
+        self._nodes: tuple[float, list[SlurmNode]] | None = None
         self._partition: str | None = settings.partition or None
         try:
             if not settings.shared.is_dir():
@@ -96,7 +100,7 @@ class SlurmEngine:
     # ── the five verbs ────────────────────────────────────────────────────────────────────────
 
     def offers(self) -> Sequence[Offer]:
-        nodes = self._ask_nodes()
+        nodes = tuple(node.offer for node in self._ask_nodes() if node.ready)
         return (Offer(cluster=self._cluster, engine=NAME, nodes=nodes, card_share=False),)
 
     def submit(self, lease: Lease) -> None:
@@ -113,7 +117,9 @@ class SlurmEngine:
                     return
             elif folder.exists and folder.read().closed:
                 raise EngineRefused(NAME, f"键 {key} 已经作废")
-            script = folder.make(lease, heartbeat=self._settings.heartbeat_seconds)
+            script = folder.make(
+                lease, heartbeat=self._settings.heartbeat_seconds, shift_us=self._shift_us()
+            )
             folder.note_sent()
         except OSError as error:
             raise self._no_folder(error) from None
@@ -212,32 +218,35 @@ class SlurmEngine:
             raise EngineRefused(NAME, problem)
 
     def _never_fits(self, work: Work) -> str | None:
-        """Slurm itself would keep a job for more nodes than it has waiting for ever."""
+        """Slurm itself would keep a job for more nodes than it has waiting for ever.
+
+        Nodes that are down count: a cluster that restarts must not refuse what it could run.
+        """
         if self._nodes is None or self._monotonic() - self._nodes[0] > NODES_KEPT_SECONDS:
             self._ask_nodes()
         assert self._nodes is not None
         room = Room(
             [
                 VirtualNode(
-                    name=node.name,
-                    cpu_milli=node.cpu_milli,
-                    memory_mib=node.memory_mib,
-                    model=node.model,
-                    cards=len(node.cards_free_milli),
+                    name=node.offer.name,
+                    cpu_milli=node.offer.cpu_milli,
+                    memory_mib=node.offer.memory_mib,
+                    model=node.offer.model,
+                    cards=len(node.offer.cards_free_milli),
                 )
                 for node in self._nodes[1]
             ]
         )
         return room.never_fits(work)
 
-    def _ask_nodes(self) -> tuple[NodeOffer, ...]:
+    def _ask_nodes(self) -> list[SlurmNode]:
         if self._partition is None:
             self._partition = self._client.default_partition()
-        nodes = tuple(
-            offer
-            for offer, partitions in self._client.nodes().values()
-            if offer is not None and (self._partition is None or self._partition in partitions)
-        )
+        nodes = [
+            node
+            for node in self._client.nodes()
+            if self._partition is None or self._partition in node.partitions
+        ]
         self._nodes = (self._monotonic(), nodes)
         return nodes
 
@@ -301,6 +310,9 @@ class SlurmEngine:
             elif job.live and begun:
                 with suppress(EngineUnreachable):  # it is starting or cleaning up: watchers look
                     self._client.signal(job.number, "CONT")
+
+    def _shift_us(self) -> int:
+        return (self._now() - EPOCH) // timedelta(microseconds=1) - self._disk_clock() // 1000
 
     def _mounted(self) -> None:
         """An empty mount point must not look like a cluster that knows no key."""

@@ -3,6 +3,7 @@
     <shared>/.jinsuan/here       says that the shared folder is really mounted
     <shared>/.jinsuan/<key>/     script.py tells of the job's own files; the agent's are
         run, start, rank, lease.json
+        shift       microseconds that the agent's clock was ahead of the file server's
         sent        before the first submit: from then on Slurm may know the key
         stop        seconds of grace
         final.json  what was decided of it; nothing changes after that
@@ -60,6 +61,7 @@ class Facts:
     alive_ns: int = 0
     ended_ns: int | None = None
     stop: int | None = None
+    shift_us: int = 0
     final: Observation | None = None
 
 
@@ -69,8 +71,11 @@ class JobFolder:
     def __init__(self, root: Path, key: str) -> None:
         self.path = root / key
 
-    def make(self, lease: Lease, *, heartbeat: int) -> str:
+    def make(self, lease: Lease, *, heartbeat: int, shift_us: int) -> str:
         """Write everything that the job needs; repeating it changes nothing.
+
+        Args:
+            shift_us: added to the file server's times for reports; the first one is kept.
 
         Returns:
             The script for Slurm.
@@ -81,6 +86,9 @@ class JobFolder:
         """
         work, place = lease.work, str(self.path)
         inside = self.path / "work"
+        if not (self.path / "shift").exists():
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._write("shift", f"{shift_us}\n")
         inside.mkdir(mode=0o700, parents=True, exist_ok=True)
         command = "../run" if work.run.startswith("#!") else "/bin/sh ../run"
         if lines := exports(lease):
@@ -192,6 +200,7 @@ class JobFolder:
             alive_ns=_at(self.path / "alive") or 0,
             ended_ns=_at(self.path / "ended"),
             stop=_number(self.path / "stop"),
+            shift_us=_number(self.path / "shift") or 0,
         )
 
     def read_log(self, offset: int, limit: int) -> bytes:
@@ -234,7 +243,7 @@ def _text(path: Path) -> str:
 
 def _number(path: Path) -> int | None:
     text = _text(path).strip()
-    return int(text) if text.isdigit() else None
+    return int(text) if text.removeprefix("-").isdigit() else None
 
 
 def _at(path: Path) -> int | None:

@@ -17,7 +17,7 @@ from jinsuan.protocol.messages import NodeShare, Observation
 from jinsuan.protocol.states import AttemptState, EndCause
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-CLEANING_NS = 120 * 10**9
+CLEANING_NS = 30 * 10**9
 """How long after the end of the work Slurm may still be cleaning up before we stop waiting."""
 
 
@@ -83,7 +83,7 @@ def _running(key: str, facts: Facts) -> Observation:
         engine_key=key,
         state=AttemptState.RUNNING,
         allocation=_allocation(facts),
-        started_at=_instant(facts.claimed_ns),
+        started_at=_instant(facts, facts.claimed_ns),
     )
 
 
@@ -106,8 +106,8 @@ def _ended(key: str, facts: Facts) -> Observation:
         engine_key=key,
         state=AttemptState.ENDED,
         allocation=_allocation(facts),
-        started_at=_instant(facts.claimed_ns),
-        ended_at=_instant(max(facts.ended_ns, facts.claimed_ns)),
+        started_at=_instant(facts, facts.claimed_ns),
+        ended_at=_instant(facts, max(facts.ended_ns, facts.claimed_ns)),
         exit_code=None if cause is EndCause.ENGINE_LOST else bad.number if bad else 0,
         cause=cause,
         message=message,
@@ -129,8 +129,8 @@ def _cut_off(key: str, facts: Facts, jobs: Sequence[SlurmJob]) -> Observation:
         engine_key=key,
         state=AttemptState.ENDED,
         allocation=_allocation(facts),
-        started_at=_instant(facts.claimed_ns),
-        ended_at=_instant(last_ns),
+        started_at=_instant(facts, facts.claimed_ns),
+        ended_at=_instant(facts, last_ns),
         cause=cause,
         message=f"没有退出码：{told}" if cause is EndCause.ENGINE_LOST else "",
     )
@@ -151,5 +151,5 @@ def _allocation(facts: Facts) -> tuple[NodeShare, ...]:
     )
 
 
-def _instant(at_ns: int) -> datetime:
-    return EPOCH + timedelta(microseconds=at_ns // 1000)
+def _instant(facts: Facts, at_ns: int) -> datetime:
+    return EPOCH + timedelta(microseconds=at_ns // 1000 + facts.shift_us)

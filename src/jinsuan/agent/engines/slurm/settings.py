@@ -68,9 +68,10 @@ def read_settings(raw: Mapping[str, Any]) -> SlurmSettings:
                 raise ValueError(f"[engine] 的 {name} 应为 {least} 到 {most} 的整数")
         else:
             _check_text(name, value)
-    made = SlurmSettings(
-        **{k: Path(v) if k in ("token_file", "shared") else v for k, v in raw.items()}
-    )
+    values: dict[str, Any] = dict(raw)
+    for name in ("token_file", "shared"):
+        values[name] = Path(values[name])
+    made = SlurmSettings(**values)
     if made.silence_seconds < BEATS * made.heartbeat_seconds:
         raise ValueError(f"[engine] 的 silence_seconds 至少是 heartbeat_seconds 的 {BEATS} 倍")
     return made

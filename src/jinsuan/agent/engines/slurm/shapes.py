@@ -55,6 +55,19 @@ class SlurmJob:
         return "+".join(sorted(self.states)) + (f"（{self.reason}）" if self.reason else "")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmNode:
+    """One node.
+
+    Args:
+        ready: whether Slurm would start anything on it now; False when it is down or drained.
+    """
+
+    offer: NodeOffer
+    partitions: frozenset[str]
+    ready: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """One error in a body. Slurm's own number, -1 when there is none."""
@@ -104,22 +117,24 @@ def read_job(raw: Mapping[str, Any]) -> SlurmJob:
     )
 
 
-def read_node(raw: Mapping[str, Any]) -> NodeOffer | None:
-    """A node as an offer; None when Slurm would not start anything on it."""
+def read_node(raw: Mapping[str, Any]) -> SlurmNode:
     states = words(raw.get("state")) | words(raw.get("state_flags"))
-    if any(_AWAY.search(state) for state in states):
-        return None
     model, cards = _cards(str(raw.get("gres") or ""))
     used = _used_cards(str(raw.get("gres_used") or ""), model)
     cpus, memory = number(raw.get("cpus")), number(raw.get("real_memory"))
-    return NodeOffer(
-        name=str(raw["name"]),
+    offer = NodeOffer(
+        name=str(raw.get("name")),
         cpu_milli=cpus * WHOLE,
         cpu_free_milli=max(0, cpus - number(raw.get("alloc_cpus"))) * WHOLE,
         memory_mib=memory,
         memory_free_mib=max(0, memory - number(raw.get("alloc_memory"))),
         model=model,
         cards_free_milli=tuple(0 if card in used else WHOLE for card in range(cards)),
+    )
+    return SlurmNode(
+        offer=offer,
+        partitions=frozenset(str(name) for name in raw.get("partitions") or ()),
+        ready=not any(_AWAY.search(state) for state in states),
     )
 
 

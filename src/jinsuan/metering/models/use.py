@@ -1,4 +1,4 @@
-"""Contracts, tariffs, locked prices, readings and charges."""
+"""Tariffs, locked prices, meters, readings (live, by file, corrected) and charges."""
 
 from __future__ import annotations
 
@@ -6,81 +6,8 @@ from django.db import models
 from django.db.models import F, Q
 
 from jinsuan.kernel.ids import new_id
+from jinsuan.metering.models.contracts import Contract
 from jinsuan.registry.models import Centre, Organisation
-
-
-class Contract(models.Model):
-    """合同: between one tenant and one provider, dated. The platform's standard contract is one too."""
-
-    id = models.UUIDField(primary_key=True, default=new_id)
-    number = models.CharField(max_length=80)  # the parties' own numbering
-    tenant = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
-    provider = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
-    standard = models.BooleanField(default=False)  # 平台标准合同
-    signed_on = models.DateField(null=True)  # 签订日; None for the standard contract
-    text_digest = models.BinaryField(max_length=32, null=True)  # of the signed text, where known
-    effective_from = models.DateField()
-    effective_to = models.DateField(null=True)  # not included
-    recorded_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                name="contract_dates",
-                condition=Q(effective_to__isnull=True) | Q(effective_to__gt=F("effective_from")),
-            ),
-            # An owner's jobs on its own centre run under a standard contract.
-            models.CheckConstraint(
-                name="contract_two_parties",
-                condition=Q(standard=True) | ~Q(tenant=F("provider")),
-            ),
-            # Strangers may use the same number; the same two parties may not.
-            models.UniqueConstraint(
-                name="contract_number_once", fields=["tenant", "provider", "number"]
-            ),
-            models.UniqueConstraint(
-                name="contract_one_standard",
-                fields=["tenant", "provider"],
-                condition=Q(standard=True),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.number
-
-
-class ContractLine(models.Model):
-    """合同明细: one category of what is bought, dated; the amount includes tax."""
-
-    class Category(models.TextChoices):
-        """What vouchers and audits tell apart."""
-
-        COMPUTE = "compute", "算力使用"
-        STORAGE = "storage", "存储"
-        NETWORK = "network", "网络"
-        SECURITY = "security", "安全"
-        RACK = "rack", "机架租赁"
-        SERVICE = "service", "技术支撑"
-        OTHER = "other", "其他"
-
-    id = models.UUIDField(primary_key=True, default=new_id)
-    contract = models.ForeignKey(Contract, on_delete=models.PROTECT, related_name="lines")
-    category = models.CharField(max_length=20, choices=Category.choices)
-    description = models.CharField(max_length=200)
-    ceiling_fen = models.BigIntegerField(null=True)  # None: as used
-    effective_from = models.DateField()
-    effective_to = models.DateField(null=True)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                name="contract_line_ceiling",
-                condition=Q(ceiling_fen__isnull=True) | Q(ceiling_fen__gt=0),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.contract_id}/{self.category}"
 
 
 class Tariff(models.Model):
@@ -159,8 +86,62 @@ class Meter(models.Model):
         return str(self.attempt)
 
 
+class UseCorrection(models.Model):
+    """用量更正: the centre says that its meter was wrong (number 1, 2, 3 … of the attempt), another
+    person agrees. Never rewritten: the reading and the charge that follow are new ones.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id)
+    attempt = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="corrections")
+    number = models.IntegerField()
+    resource = models.CharField(max_length=80)
+    before_milli = models.BigIntegerField()  # the cumulative reading that was wrong
+    after_milli = models.BigIntegerField()
+    reason = models.CharField(max_length=300)
+    document = models.CharField(max_length=120)  # the paper that proves it, by its number
+    proposed_by = models.UUIDField()
+    proposed_at = models.DateTimeField()
+    answered_by = models.UUIDField(null=True)
+    answered_at = models.DateTimeField(null=True)
+    agreed = models.BooleanField(null=True)
+    answer = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="use_correction_number", fields=["attempt", "number"]),
+            models.UniqueConstraint(
+                name="use_correction_one_open",
+                fields=["attempt"],
+                condition=Q(answered_at__isnull=True),
+            ),
+            models.CheckConstraint(
+                name="use_correction_changes",
+                condition=Q(before_milli__gte=0, after_milli__gte=0)
+                & ~Q(before_milli=F("after_milli")),
+            ),
+            models.CheckConstraint(
+                name="use_correction_two_people",
+                condition=Q(answered_by__isnull=True) | ~Q(answered_by=F("proposed_by")),
+            ),
+            models.CheckConstraint(
+                name="use_correction_answered_whole",
+                condition=Q(answered_by=None, answered_at=None, agreed=None)
+                | Q(answered_by__isnull=False, answered_at__isnull=False, agreed__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="use_correction_said", condition=~Q(reason="") & ~Q(document="")
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.attempt_id}/{self.resource}@{self.number}"
+
+
 class UsageReading(models.Model):
-    """读数: cumulative use of one resource by one attempt. Append-only; a repeat is no new row."""
+    """读数: cumulative use of one resource by one attempt. Append-only; a repeat is no new row.
+
+    The one that counts is the largest of the last correction; 0 is what the centre's agent reported.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id)
     attempt = models.UUIDField()
@@ -168,14 +149,19 @@ class UsageReading(models.Model):
     milli_unit_seconds = models.BigIntegerField()
     occurred_at = models.DateTimeField()  # the centre's clock
     recorded_at = models.DateTimeField()  # ours
+    correction = models.IntegerField(
+        default=0, db_default=0
+    )  # the number of the attempt's correction
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                name="reading_not_negative", condition=Q(milli_unit_seconds__gte=0)
+                name="reading_not_negative",
+                condition=Q(milli_unit_seconds__gte=0) & Q(correction__gte=0),
             ),
             models.UniqueConstraint(
-                name="reading_once", fields=["attempt", "resource", "milli_unit_seconds"]
+                name="reading_once",
+                fields=["attempt", "resource", "milli_unit_seconds", "correction"],
             ),
         ]
 
@@ -288,7 +274,9 @@ class UsageFileRow(models.Model):
 
 
 class Charge(models.Model):
-    """费用: one step of what an attempt costs. `cumulative_fen` is the whole so far."""
+    """费用: one step of what an attempt costs. `cumulative_fen` is the whole so far. Only a correction
+    takes something back.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id)
     attempt = models.ForeignKey(Meter, on_delete=models.PROTECT, related_name="steps")
@@ -297,13 +285,21 @@ class Charge(models.Model):
     cumulative_fen = models.BigIntegerField()
     amount_fen = models.BigIntegerField()
     recorded_at = models.DateTimeField()
+    correction = models.OneToOneField(
+        UseCorrection, on_delete=models.PROTECT, null=True, related_name="charge"
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(name="charge_number", fields=["attempt", "number"]),
             models.CheckConstraint(
                 name="charge_positive",
-                condition=Q(amount_fen__gt=0) & Q(cumulative_fen__gte=F("amount_fen")),
+                condition=Q(cumulative_fen__gte=0)
+                & Q(cumulative_fen__gte=F("amount_fen"))
+                & (
+                    Q(correction__isnull=True, amount_fen__gt=0)
+                    | Q(correction__isnull=False) & ~Q(amount_fen=0)
+                ),
             ),
         ]
 
@@ -325,60 +321,3 @@ class ChargeLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.charge_id}/{self.reading_id}"
-
-
-class Invoice(models.Model):
-    """发票: one e-invoice, tax included. A red-letter one (红字) is negative and names its original."""
-
-    id = models.UUIDField(primary_key=True, default=new_id)
-    number = models.CharField(max_length=20, unique=True)  # once in the whole province
-    seller = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
-    buyer = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
-    contract = models.ForeignKey(
-        Contract, on_delete=models.PROTECT, null=True, related_name="invoices"
-    )
-    amount_fen = models.BigIntegerField()
-    original = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="reds")
-    issued_on = models.DateField()
-    recorded_by = models.UUIDField()
-    recorded_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(
-                name="invoice_number_form", condition=Q(number__regex=r"^[0-9]{20}$")
-            ),
-            models.CheckConstraint(
-                name="invoice_red_names_original",
-                condition=Q(original__isnull=True, amount_fen__gt=0)
-                | Q(original__isnull=False, amount_fen__lt=0),
-            ),
-            models.CheckConstraint(name="invoice_two_parties", condition=~Q(seller=F("buyer"))),
-        ]
-
-    def __str__(self) -> str:
-        return self.number
-
-
-class ContractPayment(models.Model):
-    """付款凭证: what a tenant paid for a contract outside the platform, as its bank slip says."""
-
-    id = models.UUIDField(primary_key=True, default=new_id)
-    contract = models.ForeignKey(Contract, on_delete=models.PROTECT, related_name="payments")
-    payer = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
-    bank_reference = models.CharField(max_length=60)
-    amount_fen = models.BigIntegerField()
-    paid_on = models.DateField()
-    recorded_by = models.UUIDField()
-    recorded_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                name="contract_payment_once", fields=["payer", "bank_reference"]
-            ),
-            models.CheckConstraint(name="contract_payment_positive", condition=Q(amount_fen__gt=0)),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.payer_id}/{self.bank_reference}"
