@@ -71,7 +71,7 @@ def centre(request: pytest.FixtureRequest) -> Iterator[KubeCentre]:
     """One real centre; its version is printed. Tests side by side get ports of their own."""
     servers = programs()
     if isinstance(servers, str):
-        if os.environ.get("CI"):
+        if os.environ.get("JINSUAN_ENGINES") == "required":
             pytest.fail(servers)
         pytest.skip(servers)
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

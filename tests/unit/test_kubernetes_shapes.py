@@ -215,7 +215,11 @@ def test_a_job_cannot_rise_above_a_pod() -> None:
     assert pod_spec["automountServiceAccountToken"] is False
     assert pod_spec["securityContext"]["runAsNonRoot"] is True
     (container,) = pod_spec["containers"]
-    assert container["securityContext"] == {"privileged": False, "allowPrivilegeEscalation": False}
+    assert container["securityContext"] == {
+        "privileged": False,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+    }
     assert container["args"][0] == "echo $$HOME"
     assert all(word not in text for word in ("hostPath", "hostNetwork", "hostPID", "tolerations"))
 
@@ -225,6 +229,10 @@ def test_queues_and_schedulers_are_passed_on() -> None:
     made = spec.job(lease("a"), rules, None, [])
     assert made["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpu"
     assert made["spec"]["template"]["spec"]["schedulerName"] == "volcano"
+    # Kueue admits a gang whole; without it the adapter holds all pods back until there is room.
+    gang = lease("a", nodes=2)
+    assert spec.job(gang, rules, None, [])["spec"]["parallelism"] == 2
+    assert spec.job(gang, spec.Rules(image="x"), None, [])["spec"]["parallelism"] == 0
 
 
 # ── access ────────────────────────────────────────────────────────────────────────────────────────

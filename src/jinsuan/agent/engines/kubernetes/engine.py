@@ -230,7 +230,7 @@ class KubernetesEngine:
             if p["spec"].get("nodeName") and lives(p) and not p["metadata"].get("deletionTimestamp")
         )
         if len(placed) < size:
-            if size > 1:
+            if size > 1 and self._rules.queue is None:  # Kueue admits all of it or nothing itself
                 self._gather(job, len(placed), sight)
             return None
         placed = placed[:size]
@@ -313,15 +313,17 @@ class KubernetesEngine:
             self._let_go(pod)
 
     def _let_go(self, pod: Any) -> None:
-        finalizers = [f for f in pod["metadata"].get("finalizers") or [] if f != spec.HOLD]
-        labels = {spec.ENDED: "true"}
+        meta = pod["metadata"]
+        changed = {
+            "finalizers": [f for f in meta.get("finalizers") or [] if f != spec.HOLD],
+            "labels": {spec.ENDED: "true"},
+            # The list is replaced whole, and the Job controller has a finalizer of its own in it.
+            "resourceVersion": meta["resourceVersion"],
+        }
         try:
-            self._api.patch(
-                f"{self._pods}/{pod['metadata']['name']}",
-                {"metadata": {"finalizers": finalizers, "labels": labels}},
-            )
-        except NotThere:
-            return
+            self._api.patch(f"{self._pods}/{meta['name']}", {"metadata": changed})
+        except (NotThere, TakenAlready):
+            return  # gone, or changed in between: the next look sweeps it up
 
     def _sweep(self, sight: Sight) -> None:
         """Let go of pods that came when their Job's end had been written down already, and of those

@@ -150,7 +150,7 @@ def job(lease: Lease, rules: Rules, cards: Cards | None, products: list[str]) ->
         },
         "spec": {
             # A gang waits with no pod at all until there is room for all of it.
-            "parallelism": 0 if gang else 1,
+            "parallelism": work.num_nodes if rules.queue or not gang else 0,
             "completions": work.num_nodes,
             "backoffLimit": 0,
             "template": {
@@ -199,7 +199,11 @@ def _pod(lease: Lease, rules: Rules, cards: Cards | None, products: list[str]) -
                 "args": [_literal(work.run), str(work.max_run_seconds)],
                 "env": _env(lease),
                 "resources": {"limits": amounts, "requests": amounts},
-                "securityContext": {"privileged": False, "allowPrivilegeEscalation": False},
+                "securityContext": {
+                    "privileged": False,
+                    "allowPrivilegeEscalation": False,
+                    **({} if rules.run_as_root else {"capabilities": {"drop": ["ALL"]}}),
+                },
             }
         ],
     }
