@@ -20,7 +20,7 @@ import structlog
 
 from jinsuan.agent.engines.embedded.folder import is_key
 from jinsuan.agent.engines.errors import EngineRefused, EngineUnreachable
-from jinsuan.agent.engines.kubernetes import judge, record as records, spec
+from jinsuan.agent.engines.kubernetes import judge, pods as pods_api, record as records, spec
 from jinsuan.agent.engines.kubernetes.client import (
     ENGINE,
     Access,
@@ -31,7 +31,7 @@ from jinsuan.agent.engines.kubernetes.client import (
 from jinsuan.agent.engines.kubernetes.judge import Stop
 from jinsuan.agent.engines.kubernetes.output import Output
 from jinsuan.agent.engines.kubernetes.record import Record
-from jinsuan.agent.engines.kubernetes.room import Nodes, lives
+from jinsuan.agent.engines.kubernetes.room import Nodes
 from jinsuan.agent.engines.kubernetes.sight import Sight, shares, stamp, work_of
 from jinsuan.protocol.messages import Lease, Observation, Offer
 from jinsuan.protocol.states import AttemptState, EndCause
@@ -227,7 +227,9 @@ class KubernetesEngine:
         placed = sorted(
             (p["spec"]["nodeName"], p["metadata"]["name"])
             for p in pods.values()
-            if p["spec"].get("nodeName") and lives(p) and not p["metadata"].get("deletionTimestamp")
+            if p["spec"].get("nodeName")
+            and pods_api.lives(p)
+            and not p["metadata"].get("deletionTimestamp")
         )
         if len(placed) < size:
             if size > 1 and self._rules.queue is None:  # Kueue admits all of it or nothing itself
@@ -296,8 +298,12 @@ class KubernetesEngine:
         """One rank that fails ends the others. The Job controller does so for some failures only."""
         ranks = {name: judge.rank_of(pods.get(name)) for name in record.pods}
         if any(rank.bad for rank in ranks.values()):
-            left = [pods[n] for n, rank in ranks.items() if not rank.over and not _going(pods[n])]
-            self._end_pods(left, spec.TIDY_SECONDS)
+            left = [
+                pods[n]
+                for n, rank in ranks.items()
+                if not rank.over and not pods_api.going(pods[n])
+            ]
+            pods_api.end(self._api, self._pods, left, spec.TIDY_SECONDS)
         elif any(judge.never_starts(pods.get(name)) for name in record.pods):
             self._stop(job, Stop(EndCause.ENGINE_REFUSED, "镜像不能使用"), 0)
 
@@ -310,20 +316,7 @@ class KubernetesEngine:
         except NotThere:
             log.warning("job.removed_by_others", key=key)
         for pod in pods.values():
-            self._let_go(pod)
-
-    def _let_go(self, pod: Any) -> None:
-        meta = pod["metadata"]
-        changed = {
-            "finalizers": [f for f in meta.get("finalizers") or [] if f != spec.HOLD],
-            "labels": {spec.ENDED: "true"},
-            # The list is replaced whole, and the Job controller has a finalizer of its own in it.
-            "resourceVersion": meta["resourceVersion"],
-        }
-        try:
-            self._api.patch(f"{self._pods}/{meta['name']}", {"metadata": changed})
-        except (NotThere, TakenAlready):
-            return  # gone, or changed in between: the next look sweeps it up
+            pods_api.let_go(self._api, self._pods, pod)
 
     def _sweep(self, sight: Sight) -> None:
         """Let go of pods that came when their Job's end had been written down already, and of those
@@ -338,8 +331,8 @@ class KubernetesEngine:
             else:
                 chosen = sight.records.get(key, Record(key)).pods
             for name, pod in pods.items():
-                if name not in chosen and (_going(pod) or not lives(pod)):
-                    self._let_go(pod)
+                if name not in chosen and (pods_api.going(pod) or not pods_api.lives(pod)):
+                    pods_api.let_go(self._api, self._pods, pod)
 
     def _stop(self, job: Any, stop: Stop, grace_seconds: int) -> Any:
         """Note that it shall end, then end it. In this order: a cut-off stop is known as one.
@@ -353,22 +346,11 @@ class KubernetesEngine:
             job = self._api.patch(f"{self._jobs}/{key}", note)
         self._make(job, Record(key))
         pods = self._api.list(self._pods, labelSelector=f"{self._ours},{spec.KEY}={key}")
-        self._end_pods([pod for pod in pods if lives(pod)], grace_seconds)
+        pods_api.end(
+            self._api, self._pods, [pod for pod in pods if pods_api.lives(pod)], grace_seconds
+        )
         # After its pods are asked, with their own grace: the controller would ask with another.
         return self._api.patch(f"{self._jobs}/{key}", {"spec": {"parallelism": 0}})
-
-    def _end_pods(self, pods: Sequence[Any], grace_seconds: int) -> None:
-        for pod in pods:
-            meta = pod["metadata"]
-            # Not 0, which takes the pod out of the books while its processes may still run.
-            body = {
-                "gracePeriodSeconds": max(1, grace_seconds),
-                "preconditions": {"uid": meta["uid"]},
-            }
-            try:
-                self._api.delete(f"{self._pods}/{meta['name']}", body)
-            except (NotThere, TakenAlready):
-                continue
 
     # ── small things ──────────────────────────────────────────────────────────────────────────
 
@@ -397,7 +379,3 @@ class KubernetesEngine:
             raise EngineUnreachable(self.name, f"对象在两次请求之间变了：{error}") from error
         except OSError as error:
             raise EngineUnreachable(self.name, f"磁盘出错：{error}") from error
-
-
-def _going(pod: Any) -> bool:
-    return pod["metadata"].get("deletionTimestamp") is not None
