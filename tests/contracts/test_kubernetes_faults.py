@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from jinsuan.agent.engines.errors import EngineRefused, EngineUnreachable
 from jinsuan.agent.engines.kubernetes import (
@@ -19,6 +21,8 @@ from jinsuan.agent.engines.kubernetes import (
     read_kubeconfig,
     spec,
 )
+from jinsuan.agent.engines.kubernetes.check import look_at_kubernetes
+from jinsuan.agent.engines.kubernetes.settings import KubernetesSettings
 from jinsuan.protocol.states import AttemptState, EndCause
 from tests.contracts.bench import (
     CLUSTER,
@@ -31,7 +35,7 @@ from tests.contracts.bench import (
     seen,
 )
 from tests.contracts.test_kubernetes import KubeBench, centre  # noqa: F401
-from tests.engines.kube_centre import KubeCentre
+from tests.engines.kube_centre import ROOT, KubeCentre
 
 pytestmark = pytest.mark.engines
 
@@ -294,3 +298,56 @@ def test_a_server_with_another_certificate_is_not_believed(bench: KubeBench) -> 
     with pytest.raises(EngineUnreachable, match="CERTIFICATE_VERIFY_FAILED"):
         engine.offers()
     engine.close()
+
+
+def test_the_check_names_what_is_missing(bench: KubeBench) -> None:
+    settings = KubernetesSettings(kubeconfig=bench.centre.kubeconfig, namespace=bench.space)
+    told = {name: (good, words) for name, good, words in look_at_kubernetes(settings)}
+    assert [good for good, _ in told.values()] == [True] * 4
+    assert "型号 T4" in told["Kubernetes 节点"][1]
+    lost = replace(settings, namespace="nowhere")
+    told = {name: (good, words) for name, good, words in look_at_kubernetes(lost)}
+    assert told["命名空间"] == (False, "没有 nowhere。请运行 kubectl create namespace nowhere")
+    stranger = bench.centre.folder / "stranger"
+    stranger.write_text(bench.centre.kubeconfig.read_text().replace(bench.centre.access.token, "x"))
+    told = {
+        name: (good, words)
+        for name, good, words in look_at_kubernetes(replace(settings, kubeconfig=stranger))
+    }
+    assert told["Kubernetes 接口"][0] is False
+
+
+def test_the_rights_that_we_ask_for_are_enough(bench: KubeBench) -> None:
+    """A whole life of a job with nothing but what deploy/kubernetes-agent.yaml gives."""
+    for thing in yaml.safe_load_all((ROOT / "deploy" / "kubernetes-agent.yaml").read_text()):
+        if thing["kind"] in ("Namespace", "ServiceAccount"):
+            continue
+        named = json.dumps(thing).replace('"namespace": "jinsuan"', f'"namespace": "{bench.space}"')
+        thing = json.loads(named)
+        thing["metadata"]["name"] += f"-{bench.space}"
+        if "roleRef" in thing:
+            thing["roleRef"]["name"] += f"-{bench.space}"
+            thing["subjects"] = [
+                {"kind": "User", "name": "agent", "apiGroup": thing["roleRef"]["apiGroup"]}
+            ]
+        group = f"/apis/{thing['apiVersion']}"
+        space = f"/namespaces/{bench.space}" if "namespace" in thing["metadata"] else ""
+        bench.api.post(f"{group}{space}/{thing['kind'].lower()}s", thing)
+    bench.engine.close()
+    access = replace(bench.centre.access, token=bench.centre.agent_token)
+    bench.engine = KubernetesEngine(
+        bench._folder,
+        access,
+        Rules(namespace=bench.space, image="none"),
+        now=lambda: datetime.now(UTC),
+        cluster=CLUSTER,
+    )
+    bench.engine.submit(lease("gang", "echo begun\nsleep 600", nodes=2, cards=1))
+    await_output(bench, "gang", "begun\nbegun\n")
+    bench.engine.cancel("gang", grace_seconds=1)
+    assert await_end(bench, "gang").cause is EndCause.CANCELLED
+    bench.engine.forget("gang")
+    assert bench.engine.fence("other")
+    assert len(free(bench)) == 3
+    with pytest.raises(EngineRefused, match="403"):
+        bench.engine._api.list("/api/v1/secrets")

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +17,8 @@ import pytest
 from jinsuan.agent.engines.embedded.folder import is_key
 from jinsuan.agent.engines.errors import EngineRefused, EngineUnreachable
 from jinsuan.agent.engines.ray import RayEngine
+from jinsuan.agent.engines.ray.check import look_at_ray
+from jinsuan.agent.engines.ray.settings import RaySettings
 from jinsuan.protocol.messages import Lease, Observation, Offer
 from jinsuan.protocol.states import AttemptState, EndCause
 from tests.contracts.bench import (
@@ -203,7 +205,10 @@ def test_ray_knows_a_key_only_once(bench: RayBench, tmp_path: Path) -> None:
     bench.engine.inner._send(row)
     bench.engine.inner._rows.put(replace(row, accepted=False))
     bench.reopen()
-    assert await_end(bench, "a").exit_code == 0
+    ended = await_end(bench, "a")
+    assert ended.exit_code == 0
+    bench.reopen()
+    assert seen(bench, "a") == ended
     assert lines(starts) == 1
 
 
@@ -235,3 +240,31 @@ def test_what_ray_cannot_take_is_refused(bench: RayBench) -> None:
     for job in (lease("a", envs={"A B": "1"}), lease("a", "x" * 200_000), image):
         with pytest.raises(EngineRefused):
             bench.engine.submit(job)
+
+
+def test_a_head_that_wants_a_token_gets_it(centre: RayCentre, tmp_path: Path) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="js-rayt-"))
+    try:
+        with RayCentre(folder, BASE_PORT + 700, NODES[:1], centre.ray, token="a" * 40) as guarded:
+            bench = RayBench(guarded, tmp_path / "engine")
+            bench.engine.submit(lease("a", "echo begun"))
+            assert await_end(bench, "a").exit_code == 0
+            bench.close()
+            told = list(look_at_ray(RaySettings(**asdict(guarded.access))))
+            assert all(good for _, good, _ in told)
+            assert told[-1][2] == "没有令牌进不去"
+            (folder / "token").write_text("b" * 40)
+            wrong = RayEngine(tmp_path / "wrong", guarded.access, now=lambda: datetime.now(UTC))
+            with pytest.raises(EngineUnreachable, match=r"40[13]"):
+                wrong.observe(["a"])
+            wrong.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_an_open_head_is_called_open(centre: RayCentre) -> None:
+    told = list(look_at_ray(RaySettings(**asdict(centre.access))))
+    assert [name for name, _, _ in told] == ["Ray 接口", "Ray 节点", "Ray 令牌"]
+    assert "3 个" in told[1][2]
+    assert "T4" in told[1][2]
+    assert "没有令牌也能提交作业" in told[2][2]

@@ -82,7 +82,7 @@ class KubeCentre:
         self.folder, self.base_port, self.nodes = folder, base_port, tuple(nodes)
         self._servers = servers
         self.url = f"https://127.0.0.1:{base_port}"
-        self._token = secrets.token_hex(16)
+        self._token, self.agent_token = secrets.token_hex(16), secrets.token_hex(16)
         self.kubeconfig = folder / "kubeconfig"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -215,7 +215,9 @@ class KubeCentre:
 
     def _write_files(self) -> None:
         (self.folder / "certs").mkdir(exist_ok=True)
-        (self.folder / "tokens.csv").write_text(f'{self._token},admin,admin,"system:masters"\n')
+        (self.folder / "tokens.csv").write_text(
+            f'{self._token},admin,admin,"system:masters"\n{self.agent_token},agent,agent,"agents"\n'
+        )
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         pem = key.private_bytes(
             serialization.Encoding.PEM,

@@ -72,7 +72,7 @@ class RayCentre:
         ray: Path,
         token: str | None = None,
     ) -> None:
-        self.folder, self.base_port, self.nodes, self._ray = folder, base_port, tuple(nodes), ray
+        self.folder, self.base_port, self.nodes, self.ray = folder, base_port, tuple(nodes), ray
         self._token = token
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -124,7 +124,7 @@ class RayCentre:
 
     def version(self) -> str:
         done = subprocess.run(
-            [self._ray / "ray", "--version"], capture_output=True, text=True, check=True
+            [self.ray / "ray", "--version"], capture_output=True, text=True, check=True
         )
         return done.stdout.strip()
 
@@ -140,7 +140,7 @@ class RayCentre:
         with (self.folder / f"{node.name}.log").open("ab") as log:
             self._running[node.name] = subprocess.Popen(
                 [
-                    *(str(self._ray / "ray"), "start", "--block", *where),
+                    *(str(self.ray / "ray"), "start", "--block", *where),
                     *(f"--node-ip-address=127.0.0.{number + 2}", f"--node-name={node.name}"),
                     *(f"--num-cpus={node.cpu_milli // 1000}", f"--num-gpus={node.cards}"),
                     *(f"--memory={node.memory_mib * 2**20}", "--object-store-memory=80000000"),
@@ -162,7 +162,7 @@ class RayCentre:
             {} if self._token is None else {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self._token}
         )
         return {
-            "PATH": f"{self._ray}:{os.defpath}",
+            "PATH": f"{self.ray}:{os.defpath}",
             "HOME": str(self.folder),
             "JINSUAN_RAY_CENTRE": str(self.folder),
             "RAY_USAGE_STATS_ENABLED": "0",

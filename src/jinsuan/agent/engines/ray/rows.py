@@ -32,7 +32,7 @@ class Row:
 
     key: str
     number: int
-    lease: Lease | None
+    lease: Lease | None = None
     session: str | None = None
     share: NodeShare | None = None
     accepted: bool = False
