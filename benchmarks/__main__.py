@@ -18,8 +18,17 @@ from benchmarks.targets import CPU_MS_PER_JOB, SHARE_OF_BARE
 
 
 def main() -> int:
-    if sys.argv[1:2] in (["policy"], ["mutants"], ["fuzz"], ["ledger"], ["seal"], ["usage"]):
-        from benchmarks import ledger, policy, policy_fuzz, policy_mutants, seal, usage
+    known = (["policy"], ["mutants"], ["fuzz"], ["ledger"], ["seal"], ["usage"], ["longwork"])
+    if sys.argv[1:2] in known:
+        from benchmarks import (
+            ledger,
+            longwork,
+            policy,
+            policy_fuzz,
+            policy_mutants,
+            seal,
+            usage,
+        )
 
         other = {
             "policy": policy.main,
@@ -27,6 +36,7 @@ def main() -> int:
             "fuzz": policy_fuzz.main,
             "ledger": ledger.main,
             "seal": seal.main,
+            "longwork": longwork.main,
             "usage": usage.main,
         }[sys.argv.pop(1)]
         return other()
