@@ -37,6 +37,7 @@ from tests.engines.ray_centre import RayCentre, find_ray
 
 pytestmark = [
     pytest.mark.engines,
+    pytest.mark.slow,
     pytest.mark.allow_hosts(["127.0.0.1", "127.0.0.2", "127.0.0.3"]),
 ]
 

@@ -15,12 +15,14 @@ import ssl
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
 
+from jinsuan.agent.engines.clock import date_of
 from jinsuan.agent.engines.errors import EngineRefused, EngineUnreachable
 
 ENGINE = "kubernetes"
@@ -135,6 +137,8 @@ class KubeClient:
 
     def __init__(self, access: Access) -> None:
         self._access = access
+        self.date: datetime | None = None
+        """The server's clock at its last answer."""
         self._http = httpx.Client(
             base_url=access.server,
             verify=_trust(access),
@@ -195,6 +199,7 @@ class KubeClient:
             answer = self._http.request(method, path, headers=headers, **more)
         except httpx.HTTPError as error:
             raise EngineUnreachable(ENGINE, _words(error)) from error
+        self.date = date_of(answer.headers)
         self._judge(answer)
         try:
             found = answer.json()

@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from jinsuan.agent.engines.clock import ahead_seconds
 from jinsuan.agent.engines.embedded.folder import is_key
 from jinsuan.agent.engines.errors import EngineRefused, EngineUnreachable
 from jinsuan.agent.engines.kubernetes import judge, pods as pods_api, record as records, spec
@@ -239,14 +240,16 @@ class KubernetesEngine:
         held = shares(job, [node for node, _ in placed], sight)
         for _, name in placed:
             self._limit(pods[name], work_of(job).max_run_seconds)
-        return self._make(job, Record(key, tuple(name for _, name in placed), held))
+        ahead = ahead_seconds(self._now(), self._api.date)
+        return self._make(job, Record(key, tuple(name for _, name in placed), held, ahead))
 
     def _limit(self, pod: Any, seconds: int) -> None:
         """A bound that the node itself keeps. The exact one is kept inside the container, from when
         the work began; a Job's own deadline would count its time in the queue.
         """
-        began = datetime.fromisoformat(pod["status"].get("startTime") or stamp(self._now()))
-        waited = max(0, int((self._now() - began).total_seconds()))
+        now = self._api.date or self._now()
+        began = datetime.fromisoformat(pod["status"].get("startTime") or stamp(now))
+        waited = max(0, int((now - began).total_seconds()))
         limit = {"spec": {"activeDeadlineSeconds": waited + seconds + IMAGE_SECONDS}}
         try:
             self._api.patch(f"{self._pods}/{pod['metadata']['name']}", limit)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from jinsuan.agent.engines.kubernetes.record import Record
@@ -140,7 +140,8 @@ def observe(
             cause=EndCause.CANCELLED if stop is None else stop.cause,
             message="" if stop is None else stop.message,
         )
-    ranks = [rank_of(pods.get(name)) for name in record.pods]
+    ahead = timedelta(seconds=record.ahead_seconds)
+    ranks = [_moved(rank_of(pods.get(name)), ahead) for name in record.pods]
     started_at = min((r.started_at for r in ranks if r.started_at), default=None)
     begun = all(r.started_at or r.over for r in ranks) and started_at is not None
     if not all(rank.over for rank in ranks):
@@ -152,6 +153,14 @@ def observe(
             message="" if begun else next((r.message for r in ranks if r.message), ""),
         )
     return _ended(key, record, stop, ranks, started_at, max_run_seconds)
+
+
+def _moved(rank: Rank, ahead: timedelta) -> Rank:
+    """The same with its times on the agent's clock."""
+    started_at, ended_at = (
+        None if at is None else at + ahead for at in (rank.started_at, rank.ended_at)
+    )
+    return replace(rank, started_at=started_at, ended_at=ended_at)
 
 
 def _ended(

@@ -24,7 +24,7 @@ from jinsuan.agent.engines.kubernetes.spec import (
 from jinsuan.protocol.codec import decode, encode
 from jinsuan.protocol.messages import NodeShare, Observation
 
-_SHARES, _END = "shares", "end"
+_SHARES, _AHEAD, _END = "shares", "ahead-seconds", "end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,14 @@ class Record:
     Args:
         pods: names of the pods that may run the work, by rank; empty: none ever may.
         shares: what each of them holds, by rank.
+        ahead_seconds: of the agent's clock before the cluster's, when the work was let start.
         end: how it ended, None while it has not.
     """
 
     key: str
     pods: tuple[str, ...] = ()
     shares: tuple[NodeShare, ...] = ()
+    ahead_seconds: int = 0
     end: Observation | None = None
 
 
@@ -62,6 +64,7 @@ def to_make(record: Record, cluster: str, job: Mapping[str, Any] | None) -> dict
             PODS: " ".join(record.pods),
             NODES: ",".join(share.node for share in record.shares),
             _SHARES: json.dumps(encode(record.shares)),
+            _AHEAD: str(record.ahead_seconds),
         },
     }
 
@@ -80,5 +83,6 @@ def read(config_map: Mapping[str, Any]) -> Record:
         key=config_map["metadata"]["labels"][KEY],
         pods=tuple(data.get(PODS, "").split()),
         shares=decode(tuple[NodeShare, ...], json.loads(data.get(_SHARES, "[]"))),
+        ahead_seconds=int(data.get(_AHEAD, "0")),
         end=None if end is None else decode(Observation, json.loads(end)),
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from jinsuan.agent.engines.clock import date_of
 from jinsuan.agent.engines.errors import EngineRefused, EngineUnreachable
 
 ENGINE = "ray"
@@ -38,6 +40,8 @@ class RayClient:
 
     def __init__(self, access: RayAccess) -> None:
         self._access = access
+        self.date: datetime | None = None
+        """The head's clock at its last answer."""
         self._http = httpx.Client(
             base_url=access.url.rstrip("/"), timeout=_TIMEOUT, trust_env=False
         )
@@ -118,10 +122,12 @@ class RayClient:
                 raise EngineUnreachable(ENGINE, f"读不了令牌文件（{error}）") from None
             headers["Authorization"] = f"Bearer {token}"
         try:
-            return self._http.request(method, path, headers=headers, **more)
+            answer = self._http.request(method, path, headers=headers, **more)
         except httpx.HTTPError as error:
             problem = f"{type(error).__name__} {error}"[:300]
             raise EngineUnreachable(ENGINE, problem) from error
+        self.date = date_of(answer.headers)
+        return answer
 
     def _judge(self, answer: httpx.Response) -> None:
         status = answer.status_code

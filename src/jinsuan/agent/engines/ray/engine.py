@@ -16,6 +16,7 @@ from pathlib import Path
 
 import structlog
 
+from jinsuan.agent.engines.clock import ahead_seconds
 from jinsuan.agent.engines.embedded.folder import bad_variables, is_key
 from jinsuan.agent.engines.embedded.room import WHOLE, Room
 from jinsuan.agent.engines.errors import EngineRefused, EngineUnreachable
@@ -168,7 +169,7 @@ class RayEngine:
         if over or (row.started_at is None and job["status"] == "RUNNING"):
             text = self._log(row.key, over=over)
         if row.started_at is None and text and (began := spec.began_ms(text)) is not None:
-            row = replace(row, started_at=judge.instant(began))
+            row = replace(row, started_at=judge.instant(row, began))
         self._rows.put(row)
         if over and text is not None:
             self._pull(row.key, text, LOG_BYTES)
@@ -221,7 +222,8 @@ class RayEngine:
             if found is None:
                 continue
             room.take(found)
-            placed = replace(row, session=session, share=found[0])
+            ahead = ahead_seconds(self._now(), self._ray.date)
+            placed = replace(row, session=session, share=found[0], ahead_seconds=ahead)
             self._rows.put(placed)  # before Ray hears of it
             self._send(placed)
 

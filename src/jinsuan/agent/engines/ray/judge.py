@@ -25,8 +25,9 @@ NEVER = frozenset(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def instant(unix_ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=unix_ms)
+def instant(row: Row, unix_ms: int) -> datetime:
+    """A time of Ray's on the agent's clock."""
+    return _EPOCH + timedelta(milliseconds=unix_ms, seconds=row.ahead_seconds)
 
 
 def standing(row: Row, message: str = "") -> Observation:
@@ -65,7 +66,7 @@ def ended(row: Row, job: Mapping[str, Any]) -> Observation:
     """The end that Ray tells of."""
     code = _code(job)
     at = job.get("end_time")
-    ended_at = instant(int(at)) if at else None
+    ended_at = instant(row, int(at)) if at else None
     cause, message = _cause(row, job, code, ended_at)
     if row.started_at is None:
         return _end(row, cause, message=message, ended_at=None)

@@ -27,6 +27,7 @@ class Row:
         session: Ray's session that it was handed to; None while it waits here.
         share: where it was put. accepted: Ray was seen to know it.
         stopping: its end was asked for. alive_at: when it was last seen running.
+        ahead_seconds: of the agent's clock before Ray's, when it was handed over.
         fenced: it never starts.
     """
 
@@ -36,6 +37,7 @@ class Row:
     session: str | None = None
     share: NodeShare | None = None
     accepted: bool = False
+    ahead_seconds: int = 0
     started_at: datetime | None = None
     alive_at: datetime | None = None
     stopping: bool = False
