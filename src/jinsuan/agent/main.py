@@ -19,6 +19,8 @@ from jinsuan.agent.agent import Agent
 from jinsuan.agent.config import AgentConfig
 from jinsuan.agent.engines.base import OpenEngine
 from jinsuan.agent.engines.embedded import EmbeddedEngine
+from jinsuan.agent.engines.kubernetes import KubernetesEngine
+from jinsuan.agent.engines.ray import RayEngine
 from jinsuan.agent.engines.slurm import SlurmEngine
 from jinsuan.agent.errors import PlatformRefused, PlatformUnreachable
 from jinsuan.agent.http import HttpTransport
@@ -122,6 +124,13 @@ def open_engine(config: AgentConfig, *, now: Callable[[], datetime]) -> OpenEngi
     """
     if config.slurm is not None:
         return SlurmEngine(config.slurm, now=now, cluster=config.cluster, images=config.images)
+    folder = config.folder / "engine"
+    if (told := config.kubernetes) is not None:
+        return KubernetesEngine(
+            folder, told.access(), told.rules(), now=now, cluster=config.cluster
+        )
+    if config.ray is not None:
+        return RayEngine(folder, config.ray.access(), now=now, cluster=config.cluster)
     return EmbeddedEngine(
         config.folder / "engine",
         config.nodes,
