@@ -61,11 +61,18 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What is free now and what comes back. `running` is sorted by end."""
+    """What is free now and what comes back.
+
+    Args:
+        running: sorted by end.
+        lull: mean seconds between the last arrivals, the time since the last one included; None
+            when there were too few.
+    """
 
     now: int
     free: int
     running: tuple[Running, ...] = ()
+    lull: float | None = None
 
     @property
     def cards(self) -> int:
@@ -79,6 +86,7 @@ class Machine:
             now=self.now,
             free=self.free - job.cards,
             running=tuple(sorted((*self.running, started))),
+            lull=self.lull,
         )
 
 
@@ -135,14 +143,14 @@ F1 = Ordered(_f1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """After how long a job is overdue: `base` seconds, or `times` the time that it asks for."""
+    """After how long a job is overdue: `base` seconds and `times` the time that it asks for."""
 
     base: int
     times: int
 
     def until(self, job: Waiting) -> int:
         """From this moment the job is overdue."""
-        return job.submitted + max(self.base, self.times * job.seconds)
+        return job.submitted + self.base + self.times * job.seconds
 
     def overdue(self, waiting: Sequence[Waiting], now: int) -> Waiting | None:
         """The job that has been overdue longest."""
@@ -154,7 +162,7 @@ class Patience:
 class Bounded:
     """A chooser whose jobs cannot starve: who is overdue goes first, whatever the lane.
 
-    The bound. Let d(J) = J.submitted + max(base, times · J.seconds), R the longest time that any
+    The bound. Let d(J) = J.submitted + base + times · J.seconds, R the longest time that any
     job asks for, and m the number of jobs K with d(K) ≤ d(J) that wait at d(J). If running jobs end
     by the time they asked for and `decide` is called at every end, then J starts no later than
     d(J) + (m + 2) · R, whatever is submitted after it and whatever the inner chooser prefers.

@@ -27,6 +27,9 @@ from jinsuan.dispatch.queueing import (
     decide,
 )
 
+LAST_ARRIVALS = 11
+"""Over so many the distance between arrivals is averaged."""
+
 
 @dataclass(frozen=True, slots=True)
 class TraceJob:
@@ -116,7 +119,9 @@ class Run:
         while self.arriving < len(self.jobs) or self.waiting:
             if not self.waiting:
                 self._wait_for_arrival()
-            machine = Machine(now=self.now, free=self.free, running=tuple(self.running))
+            machine = Machine(
+                now=self.now, free=self.free, running=tuple(self.running), lull=self._lull()
+            )
             begun = time.perf_counter()
             found = decide(self.waiting, machine, self.chooser, backfill=self.backfill, head=head)
             self.thinking += time.perf_counter() - begun
@@ -127,6 +132,12 @@ class Run:
             yield machine, found
             if head is not None:
                 self._next_event()
+
+    def _lull(self) -> float | None:
+        first = max(0, self.arriving - LAST_ARRIVALS)
+        if self.arriving - first < 2:
+            return None
+        return (self.now - self.jobs[first].asked.submitted) / (self.arriving - first)
 
     def _wait_for_arrival(self) -> None:
         arrives = self.jobs[self.arriving].asked.submitted

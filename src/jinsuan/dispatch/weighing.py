@@ -1,0 +1,191 @@
+"""Our order of the queue: each waiting job gets a number, the smallest goes first. Pure; no Django here.
+
+The number is a weighted sum of what the platform knows at that moment, and of nothing else: what the
+jobs ask for (cards, longest time), how long they have waited, what is free, when running jobs end at
+the latest, and how close together the last arrivals were. So one choice over n waiting jobs and r
+running ones costs about n + r steps, without search.
+
+What the weights express: small work first (as F1 does), but a job that does not fit is charged with
+the delay it would impose: exact, because the machine says when it would fit; charged more when many
+short jobs would be held up behind it, and less in a lull.
+
+The weights were found by an evolution strategy (CMA-ES, Hansen 2016) on sequences that share no job
+with the reported ones (`benchmarks/lublin_tuning.py`), and then frozen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log, log2, log10
+
+from jinsuan.dispatch.queueing import SHORTEST_SECONDS, Backfill, Machine, Patience, Waiting
+
+PATIENCE = Patience(base=6 * 24 * 3600, times=10)
+"""Overdue after six days and ten times what the job asks for."""
+
+_PARTS = 256
+"""Sizes count in 256ths of the machine, so that weights hold for a machine of any size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What each thing counts, beside 1 for the logarithm of the time asked for.
+
+    Logarithms are natural except of sizes (doublings); delay and wait in seconds, one added.
+
+    Args:
+        size: per doubling of the cards.
+        part: for the whole machine, in proportion.
+        work: per 100 of parts times the decimal logarithm of the time, as in F1.
+        waited: taken off per logarithm of the wait.
+        size_waited, length_waited: a tenth of the products.
+        blocked: for a job that does not fit now.
+        delay: per logarithm of the time until it fits.
+        held_up: per logarithm of that time in units of the slowdown it gives to all others.
+        length_delay: a tenth of the product.
+        spare: for the whole machine left free beside it at its start, in proportion.
+        length_lull, size_lull, delay_lull: a fifth of the products with the lull, the logarithm of
+            the mean distance of the last arrivals (0 at about nine minutes).
+        length_free, delay_free: a fifth of the products with the free part of the machine.
+        length_next, size_next: a fifth of the products with the logarithm of the time until the
+            next running job ends (0 at about seven minutes).
+    """
+
+    size: float
+    delay: float
+    blocked: float
+    waited: float
+    part: float
+    work: float
+    held_up: float
+    spare: float
+    length_delay: float
+    size_waited: float
+    length_waited: float
+    delay_lull: float = 0.0
+    delay_free: float = 0.0
+    length_lull: float = 0.0
+    length_free: float = 0.0
+    length_next: float = 0.0
+    size_lull: float = 0.0
+    size_next: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moment:
+    """What is the same for all jobs at one moment.
+
+    Args:
+        room: by number of cards: seconds until so many are free, and how many are left then.
+    """
+
+    room: dict[int, tuple[int, int]]
+    others: float
+    lull: float
+    free: float
+    soon: float
+
+
+class Weighed:
+    """Chooses by `Weights`, within the lane."""
+
+    def __init__(self, cards: int, weights: Weights) -> None:
+        self.cards, self.weights = cards, weights
+
+    @classmethod
+    def for_machine(cls, cards: int, backfill: Backfill) -> Weighed:
+        """With the frozen weights: one set where the head blocks all, one where others slip in."""
+        return cls(cards, BLOCKING if backfill is Backfill.OFF else SLIPPING)
+
+    def choose(self, waiting: Sequence[Waiting], machine: Machine) -> Waiting:
+        if len(waiting) == 1:
+            return waiting[0]
+        first = min(job.lane for job in waiting)
+        among = [job for job in waiting if job.lane == first]
+        moment = self._moment(among, machine)
+        return min(
+            among, key=lambda job: (self._weigh(job, machine.now, moment), job.submitted, job.id)
+        )
+
+    def _moment(self, waiting: Sequence[Waiting], machine: Machine) -> _Moment:
+        room: dict[int, tuple[int, int]] = {}
+        free, at, ends = machine.free, machine.now, iter(machine.running)
+        for cards in sorted({job.cards for job in waiting}):
+            while free < cards:
+                job = next(ends)
+                free += job.cards
+                at = max(at, job.ends)
+            room[cards] = (at - machine.now, free - cards)
+        soonest = max(0, machine.running[0].ends - machine.now) if machine.running else 0
+        return _Moment(
+            room=room,
+            others=sum(1 / max(job.seconds, SHORTEST_SECONDS) for job in waiting),
+            lull=0.0 if machine.lull is None else log(1 + machine.lull) - 6.3,
+            free=machine.free / self.cards,
+            soon=log(1 + soonest) - 6,
+        )
+
+    def _weigh(self, job: Waiting, now: int, moment: _Moment) -> float:
+        """Small goes first."""
+        by = self.weights
+        seconds = max(job.seconds, SHORTEST_SECONDS)
+        parts = job.cards * _PARTS / self.cards
+        length, size, waited = log(seconds), log2(parts), log(1 + max(0, now - job.submitted))
+        late, spare = moment.room[job.cards]
+        found = (
+            length
+            + by.size * size
+            + by.part * parts / _PARTS
+            + by.work * parts * log10(seconds) / 100
+            - by.waited * waited
+            + by.size_waited * size * waited / 10
+            + by.length_waited * length * waited / 10
+            + by.spare * spare / self.cards
+            + length
+            * (
+                by.length_lull * moment.lull
+                + by.length_free * moment.free
+                + by.length_next * moment.soon
+            )
+            / 5
+            + size * (by.size_lull * moment.lull + by.size_next * moment.soon) / 5
+        )
+        if late:
+            delay = log(1 + late)
+            found += (
+                by.blocked
+                + by.delay * delay
+                + by.length_delay * length * delay / 10
+                + by.held_up * log(1 + late * (moment.others - 1 / seconds))
+                + delay * (by.delay_lull * moment.lull + by.delay_free * moment.free) / 5
+            )
+        return found
+
+
+BLOCKING = Weights(
+    size=0.8648,
+    delay=0.01075,
+    blocked=1.676,
+    waited=0.3346,
+    part=-0.6955,
+    work=1.833,
+    held_up=0.541,
+    spare=-0.679,
+    length_delay=-1.328,
+    size_waited=0.1456,
+    length_waited=0.2038,
+)
+SLIPPING = Weights(
+    size=-0.3212,
+    delay=0.3894,
+    blocked=1.062,
+    waited=-0.1291,
+    part=-1.538,
+    work=1.52,
+    held_up=-0.2095,
+    spare=-5.499,
+    length_delay=-0.6381,
+    size_waited=-0.9366,
+    length_waited=0.4799,
+)
