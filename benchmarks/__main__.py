@@ -1,4 +1,4 @@
-"""`./run bench [path] [get] [post] | policy … | mutants … | fuzz … | ledger … | seal …`: run the measurements and print what was run."""
+"""`./run bench [path] [get] [post] | policy … | mutants … | fuzz … | ledger … | seal … | lublin …`: run the measurements and print what was run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from benchmarks.targets import CPU_MS_PER_JOB, SHARE_OF_BARE
 
 
 def main() -> int:
-    if sys.argv[1:2] in (["policy"], ["mutants"], ["fuzz"], ["ledger"], ["seal"]):
-        from benchmarks import ledger, policy, policy_fuzz, policy_mutants, seal
+    if sys.argv[1:2] in (["policy"], ["mutants"], ["fuzz"], ["ledger"], ["seal"], ["lublin"]):
+        from benchmarks import ledger, lublin, policy, policy_fuzz, policy_mutants, seal
 
         other = {
             "policy": policy.main,
@@ -27,6 +27,7 @@ def main() -> int:
             "fuzz": policy_fuzz.main,
             "ledger": ledger.main,
             "seal": seal.main,
+            "lublin": lublin.main,
         }[sys.argv.pop(1)]
         return other()
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)

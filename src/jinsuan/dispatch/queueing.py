@@ -53,7 +53,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Running:
-    """A job on the machine: when it ends at the latest, and the cards it then gives back."""
+    """A job on the machine: when it ends at the latest, and the cards it then gives back.
+
+    For a job that has outlived its time the caller guesses a new end that is not in the past.
+    """
 
     ends: int
     cards: int
@@ -61,18 +64,11 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What is free now and what comes back.
-
-    Args:
-        running: sorted by end.
-        lull: mean seconds between the last arrivals, the time since the last one included; None
-            when there were too few.
-    """
+    """What is free now and what comes back. `running` is sorted by end."""
 
     now: int
     free: int
     running: tuple[Running, ...] = ()
-    lull: float | None = None
 
     @property
     def cards(self) -> int:
@@ -86,7 +82,6 @@ class Machine:
             now=self.now,
             free=self.free - job.cards,
             running=tuple(sorted((*self.running, started))),
-            lull=self.lull,
         )
 
 

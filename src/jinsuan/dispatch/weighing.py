@@ -1,13 +1,12 @@
 """Our order of the queue: each waiting job gets a number, the smallest goes first. Pure; no Django here.
 
 The number is a weighted sum of what the platform knows at that moment, and of nothing else: what the
-jobs ask for (cards, longest time), how long they have waited, what is free, when running jobs end at
-the latest, and how close together the last arrivals were. So one choice over n waiting jobs and r
+jobs ask for (cards, longest time), how long they have waited, what is free, and when running jobs end
+at the latest. So one choice over n waiting jobs and r
 running ones costs about n + r steps, without search.
 
 What the weights express: small work first (as F1 does), but a job that does not fit is charged with
-the delay it would impose: exact, because the machine says when it would fit; charged more when many
-short jobs would be held up behind it, and less in a lull.
+the delay it would impose, which the machine says, and with how many short jobs it would hold up.
 
 The weights were found by an evolution strategy (CMA-ES, Hansen 2016) on sequences that share no job
 with the reported ones (`benchmarks/lublin_tuning.py`), and then frozen.
@@ -21,8 +20,8 @@ from math import log, log2, log10
 
 from jinsuan.dispatch.queueing import SHORTEST_SECONDS, Backfill, Machine, Patience, Waiting
 
-PATIENCE = Patience(base=6 * 24 * 3600, times=10)
-"""Overdue after six days and ten times what the job asks for."""
+PATIENCE = Patience(base=7 * 24 * 3600, times=10)
+"""Overdue after a week and ten times what the job asks for."""
 
 _PARTS = 256
 """Sizes count in 256ths of the machine, so that weights hold for a machine of any size."""
@@ -45,11 +44,6 @@ class Weights:
         held_up: per logarithm of that time in units of the slowdown it gives to all others.
         length_delay: a tenth of the product.
         spare: for the whole machine left free beside it at its start, in proportion.
-        length_lull, size_lull, delay_lull: a fifth of the products with the lull, the logarithm of
-            the mean distance of the last arrivals (0 at about nine minutes).
-        length_free, delay_free: a fifth of the products with the free part of the machine.
-        length_next, size_next: a fifth of the products with the logarithm of the time until the
-            next running job ends (0 at about seven minutes).
     """
 
     size: float
@@ -63,13 +57,6 @@ class Weights:
     length_delay: float
     size_waited: float
     length_waited: float
-    delay_lull: float = 0.0
-    delay_free: float = 0.0
-    length_lull: float = 0.0
-    length_free: float = 0.0
-    length_next: float = 0.0
-    size_lull: float = 0.0
-    size_next: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +69,6 @@ class _Moment:
 
     room: dict[int, tuple[int, int]]
     others: float
-    lull: float
-    free: float
-    soon: float
 
 
 class Weighed:
@@ -117,13 +101,9 @@ class Weighed:
                 free += job.cards
                 at = max(at, job.ends)
             room[cards] = (at - machine.now, free - cards)
-        soonest = max(0, machine.running[0].ends - machine.now) if machine.running else 0
         return _Moment(
             room=room,
             others=sum(1 / max(job.seconds, SHORTEST_SECONDS) for job in waiting),
-            lull=0.0 if machine.lull is None else log(1 + machine.lull) - 6.3,
-            free=machine.free / self.cards,
-            soon=log(1 + soonest) - 6,
         )
 
     def _weigh(self, job: Waiting, now: int, moment: _Moment) -> float:
@@ -142,14 +122,6 @@ class Weighed:
             + by.size_waited * size * waited / 10
             + by.length_waited * length * waited / 10
             + by.spare * spare / self.cards
-            + length
-            * (
-                by.length_lull * moment.lull
-                + by.length_free * moment.free
-                + by.length_next * moment.soon
-            )
-            / 5
-            + size * (by.size_lull * moment.lull + by.size_next * moment.soon) / 5
         )
         if late:
             delay = log(1 + late)
@@ -157,8 +129,7 @@ class Weighed:
                 by.blocked
                 + by.delay * delay
                 + by.length_delay * length * delay / 10
-                + by.held_up * log(1 + late * (moment.others - 1 / seconds))
-                + delay * (by.delay_lull * moment.lull + by.delay_free * moment.free) / 5
+                + by.held_up * log(1 + late * max(0.0, moment.others - 1 / seconds))
             )
         return found
 

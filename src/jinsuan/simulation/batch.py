@@ -27,9 +27,6 @@ from jinsuan.dispatch.queueing import (
     decide,
 )
 
-LAST_ARRIVALS = 11
-"""Over so many the distance between arrivals is averaged."""
-
 
 @dataclass(frozen=True, slots=True)
 class TraceJob:
@@ -91,14 +88,26 @@ def quantile(values: Sequence[int], share: float) -> int:
 
 
 class Run:
-    """One sequence on one machine; `play` runs it to the end."""
+    """One sequence on one machine; `play` runs it to the end.
+
+    Args:
+        keeps_head: whether a chosen job keeps its place, as in the experiment, or the queue chooses
+            anew at every event, as the platform does.
+    """
 
     def __init__(
-        self, jobs: Sequence[TraceJob], *, cards: int, chooser: Chooser, backfill: Backfill
+        self,
+        jobs: Sequence[TraceJob],
+        *,
+        cards: int,
+        chooser: Chooser,
+        backfill: Backfill,
+        keeps_head: bool = True,
     ) -> None:
         assert jobs and all(0 < job.asked.cards <= cards for job in jobs), "every job must fit"
         assert all(job.runs <= job.asked.seconds for job in jobs), "a job ends by what it asked for"
-        self.jobs, self.chooser, self.backfill = jobs, chooser, backfill
+        self.jobs, self.chooser = jobs, chooser
+        self.backfill, self.keeps_head = backfill, keeps_head
         self.runs = {job.asked.id: job.runs for job in jobs}
         self.arriving = 0
         self.now, self.free, self.cards = jobs[0].asked.submitted, cards, cards
@@ -119,25 +128,17 @@ class Run:
         while self.arriving < len(self.jobs) or self.waiting:
             if not self.waiting:
                 self._wait_for_arrival()
-            machine = Machine(
-                now=self.now, free=self.free, running=tuple(self.running), lull=self._lull()
-            )
+            machine = Machine(now=self.now, free=self.free, running=tuple(self.running))
             begun = time.perf_counter()
             found = decide(self.waiting, machine, self.chooser, backfill=self.backfill, head=head)
             self.thinking += time.perf_counter() - begun
             self.events += 1
             for job in (*found.started, *found.slipped):
                 self._start(job)
-            head = found.head
+            head = found.head if self.keeps_head else None
             yield machine, found
-            if head is not None:
+            if self.waiting:
                 self._next_event()
-
-    def _lull(self) -> float | None:
-        first = max(0, self.arriving - LAST_ARRIVALS)
-        if self.arriving - first < 2:
-            return None
-        return (self.now - self.jobs[first].asked.submitted) / (self.arriving - first)
 
     def _wait_for_arrival(self) -> None:
         arrives = self.jobs[self.arriving].asked.submitted
