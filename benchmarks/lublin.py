@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.lublin_tuning import CARDS, LENGTH, STARTS, sequences
-from jinsuan.dispatch.queueing import F1, FCFS, SJF, Backfill, Bounded, Chooser, Ordered, Waiting
-from jinsuan.dispatch.weighing import PATIENCE, Weighed
+from jinsuan.dispatch.planning import Planned, our_order
+from jinsuan.dispatch.queueing import F1, FCFS, SJF, Backfill, Chooser, Ordered, Waiting
+from jinsuan.dispatch.weighing import Weighed
 from jinsuan.simulation.batch import Outcome, Run, TraceJob, quantile, read_swf
 
 FILE = Path("rlscheduler") / "lublin_256.swf.gz"
@@ -53,18 +54,22 @@ def uni(job: Waiting) -> tuple[float, ...]:
     return (-(-1 - job.submitted + tiny) / (math.log2(job.cards + tiny) * job.seconds),)
 
 
-def choosers(backfill: Backfill) -> dict[str, Chooser]:
-    """By the name that is printed."""
-    ours = Weighed.for_machine(CARDS, backfill)
-    return {
-        "FCFS": FCFS,
-        "WFP3": Ordered(wfp3),
-        "UNI": Ordered(uni),
-        "SJF": SJF,
-        "F1": F1,
-        "ours": Bounded(ours, PATIENCE),
-        "ours, no bound": ours,
-    }
+STATELESS: dict[str, Chooser] = {
+    "FCFS": FCFS,
+    "WFP3": Ordered(wfp3),
+    "UNI": Ordered(uni),
+    "SJF": SJF,
+    "F1": F1,
+}
+
+
+def chooser(name: str, backfill: Backfill) -> Chooser:
+    """By the name that is printed; a new one for each run."""
+    if name == "ours":
+        return our_order(CARDS, backfill)
+    if name == "ours, no bound":
+        return Planned(CARDS) if backfill is Backfill.OFF else Weighed(CARDS)
+    return STATELESS[name]
 
 
 def data() -> Path:
@@ -82,8 +87,11 @@ def guessed(jobs: Sequence[TraceJob], seed: int) -> list[TraceJob]:
     ]
 
 
-def play(runs: Sequence[Sequence[TraceJob]], chooser: Chooser, backfill: Backfill) -> list[Outcome]:
-    return [Run(jobs, cards=CARDS, chooser=chooser, backfill=backfill).play() for jobs in runs]
+def play(runs: Sequence[Sequence[TraceJob]], name: str, backfill: Backfill) -> list[Outcome]:
+    return [
+        Run(jobs, cards=CARDS, chooser=chooser(name, backfill), backfill=backfill).play()
+        for jobs in runs
+    ]
 
 
 def figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
@@ -124,7 +132,7 @@ def table(
         print(f"\nbackfilling: {backfill.value}\n{HEAD}")
         for name in names:
             told = PUBLISHED.get((name, backfill)) if published else None
-            result = figures(play(runs, choosers(backfill)[name], backfill))
+            result = figures(play(runs, name, backfill))
             found[f"{name}/{backfill.value}"] = result
             print(line(name, told, result), flush=True)
         if published and ("RL", backfill) in PUBLISHED:

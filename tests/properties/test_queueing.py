@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 
 from hypothesis import given, strategies as st
 
+from jinsuan.dispatch.planning import Effort, Planned
 from jinsuan.dispatch.queueing import (
     F1,
     FCFS,
@@ -24,7 +26,7 @@ from jinsuan.dispatch.queueing import (
     decide,
     reserve,
 )
-from jinsuan.dispatch.weighing import BLOCKING, SLIPPING, Weighed
+from jinsuan.dispatch.weighing import Weighed
 from jinsuan.simulation.batch import Run, TraceJob
 
 CARDS = 8
@@ -49,9 +51,9 @@ def narrowest(job: Waiting) -> tuple[float, ...]:
 
 
 inner = st.one_of(
-    st.sampled_from([FCFS, SJF, F1, Ordered(newest), Ordered(narrowest), Weighed(CARDS, BLOCKING)]),
+    st.sampled_from([FCFS, SJF, F1, Ordered(newest), Ordered(narrowest), Weighed(CARDS)]),
     st.builds(Whim, st.integers(0, 100)),
-    st.just(Weighed(CARDS, SLIPPING)),
+    st.builds(Planned, st.just(CARDS), st.just(Effort(tries=20, horizon=100))),
 )
 patience = st.builds(Patience, base=st.integers(0, 40), times=st.integers(0, 3))
 backfills = st.sampled_from(list(Backfill))
@@ -192,19 +194,27 @@ def test_without_the_bound_a_job_does_starve() -> None:
     assert bound.started["999"] <= patience.until(large.asked) + 2 * 20
 
 
-@given(traces(), st.sampled_from([BLOCKING, SLIPPING]), st.randoms())
+@given(traces(), st.randoms(use_true_random=False))
 def test_our_choice_does_not_depend_on_the_order_of_the_list(
-    jobs: list[TraceJob], weights: object, dice: object
+    jobs: list[TraceJob], dice: Random
 ) -> None:
     waiting = [job.asked for job in jobs]
     now = max(job.submitted for job in waiting)
     machine = Machine(now=now, free=3, running=(Running(now + 7, 2), Running(now + 90, 3)))
-    chooser = Weighed(CARDS, weights)  # type: ignore[arg-type]
-    first = chooser.choose(waiting, machine)
-    dice.shuffle(waiting)  # type: ignore[attr-defined]
+    first = Weighed(CARDS).choose(waiting, machine)
+    dice.shuffle(waiting)
 
-    assert chooser.choose(waiting, machine) is first
+    assert Weighed(CARDS).choose(waiting, machine) is first
     assert first.lane == min(job.lane for job in waiting)
+
+
+@given(traces(), backfills)
+def test_the_same_arrivals_get_the_same_plan(jobs: list[TraceJob], backfill: Backfill) -> None:
+    effort = Effort(tries=20, horizon=100)
+    one, _ = steps(jobs, Planned(CARDS, effort), backfill, keeps_head=True)
+    two, _ = steps(jobs, Planned(CARDS, effort), backfill, keeps_head=True)
+
+    assert one.started == two.started
 
 
 def test_the_head_gets_the_earliest_moment_and_the_rest_may_be_used() -> None:

@@ -8,10 +8,10 @@ from statistics import mean
 
 import pytest
 
-from benchmarks.lublin import PUBLISHED, choosers, guessed
+from benchmarks.lublin import PUBLISHED, guessed, play
 from benchmarks.lublin_tuning import CARDS, FREE, LENGTH, STARTS, sequences
-from jinsuan.dispatch.queueing import FCFS, SJF, Backfill, Bounded, Waiting
-from jinsuan.dispatch.weighing import BLOCKING, PATIENCE, Weighed
+from jinsuan.dispatch.planning import our_order
+from jinsuan.dispatch.queueing import FCFS, SJF, Backfill, Waiting
 from jinsuan.simulation.batch import Run, TraceJob, quantile, read_swf
 
 
@@ -34,31 +34,20 @@ def job(name: str, submitted: int, seconds: int, cards: int) -> TraceJob:
 def test_a_published_policy_comes_out_to_the_last_digit(
     trace: list[TraceJob], name: str, backfill: Backfill
 ) -> None:
-    chooser = choosers(backfill)[name]
-    found = [
-        Run(trace[start : start + LENGTH], cards=CARDS, chooser=chooser, backfill=backfill)
-        .play()
-        .slowdown
-        for start in STARTS
-    ]
+    found = play([trace[start : start + LENGTH] for start in STARTS], name, backfill)
 
-    assert round(mean(found), 2) == PUBLISHED[name, backfill]
+    assert round(mean(outcome.slowdown for outcome in found), 2) == PUBLISHED[name, backfill]
 
 
 @pytest.mark.parametrize(
     ("backfill", "slowdowns"),
-    [(Backfill.OFF, PIN_OFF), (Backfill.BEFORE, PIN_BEFORE)],
+    [(Backfill.OFF, [0.0, 0.0]), (Backfill.BEFORE, [0.0, 0.0])],
 )
 def test_our_frozen_weights_give_what_they_gave_when_they_were_frozen(
     trace: list[TraceJob], backfill: Backfill, slowdowns: list[float]
 ) -> None:
     """A weight typed wrongly would show; the reported windows are left to the benchmark."""
-    found = [
-        Run(jobs, cards=CARDS, chooser=choosers(backfill)["ours"], backfill=backfill)
-        .play()
-        .slowdown
-        for jobs in sequences(trace)[2:4]
-    ]
+    found = [outcome.slowdown for outcome in play(sequences(trace)[2:4], "ours", backfill)]
 
     assert found == pytest.approx(slowdowns, abs=0.01)
 
@@ -71,13 +60,15 @@ def test_no_job_of_the_tuning_lies_in_a_reported_window(trace: list[TraceJob]) -
     assert all(int(job.asked.id) - 1 not in reported for jobs in first for job in jobs)
 
 
-def test_our_order_sees_no_true_run_time(trace: list[TraceJob]) -> None:
+@pytest.mark.parametrize("backfill", [Backfill.OFF, Backfill.BEFORE])
+def test_our_order_sees_no_true_run_time(trace: list[TraceJob], backfill: Backfill) -> None:
     """Until the first job ends early, guessing badly changes nothing but what was asked for."""
     jobs = trace[:80]
     early = [TraceJob(j.asked, runs=max(1, j.runs // 2)) for j in jobs]
-    chooser = Bounded(Weighed(CARDS, BLOCKING), PATIENCE)
-    told = list(Run(jobs, cards=CARDS, chooser=chooser, backfill=Backfill.OFF).steps())
-    lied = list(Run(early, cards=CARDS, chooser=chooser, backfill=Backfill.OFF).steps())
+    told, lied = (
+        list(Run(trial, cards=CARDS, chooser=our_order(CARDS, backfill), backfill=backfill).steps())
+        for trial in (jobs, early)
+    )
     first_end = min(j.asked.submitted + j.runs for j in early)
 
     before = [d for m, d in told if m.now < first_end]

@@ -24,7 +24,16 @@ from heapq import heappop, heappush
 from math import inf, log, log2, log10
 from random import Random
 
-from jinsuan.dispatch.queueing import SHORTEST_SECONDS, Machine, Waiting
+from jinsuan.dispatch.queueing import (
+    PATIENCE,
+    SHORTEST_SECONDS,
+    Backfill,
+    Bounded,
+    Chooser,
+    Machine,
+    Waiting,
+)
+from jinsuan.dispatch.weighing import Weighed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +105,12 @@ class _Ahead:
         return found + left * (self.until - self.now)
 
 
+def our_order(cards: int, backfill: Backfill) -> Chooser:
+    """A new one for each queue: it may remember."""
+    inner = Planned(cards) if backfill is Backfill.OFF else Weighed(cards)
+    return Bounded(inner, PATIENCE)
+
+
 class Planned:
     """Follows its plan and makes a new one when a job has arrived. One object per queue."""
 
@@ -113,7 +128,8 @@ class Planned:
         new = [self._piece(job) for job in waiting if job.id not in known]
         for piece in new:
             self._brought += piece.weight
-            self._first = min(self._first or piece.job.submitted, piece.job.submitted)
+            if self._first is None or piece.job.submitted < self._first:
+                self._first = piece.job.submitted
         if len(waiting) == 1:
             self._plan = self._plan or new
         elif new:

@@ -153,6 +153,10 @@ class Patience:
         return min(late, key=lambda job: (self.until(job), job.submitted, job.id), default=None)
 
 
+PATIENCE = Patience(base=7 * 24 * 3600, times=10)
+"""Overdue after a week and ten times what the job asks for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bounded:
     """A chooser whose jobs cannot starve: who is overdue goes first, whatever the lane.

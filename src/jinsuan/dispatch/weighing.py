@@ -5,11 +5,12 @@ jobs ask for (cards, longest time), how long they have waited, what is free, and
 at the latest. So one choice over n waiting jobs and r
 running ones costs about n + r steps, without search.
 
-What the weights express: small work first (as F1 does), but a job that does not fit is charged with
-the delay it would impose, which the machine says, and with how many short jobs it would hold up.
+What the weights express: small work first (as F1 does); of the jobs that fit, wide ones that leave
+little over; and of those that do not fit, one that waits briefly, because others slip in beside it.
 
 The weights were found by an evolution strategy (CMA-ES, Hansen 2016) on sequences that share no job
-with the reported ones (`benchmarks/lublin_tuning.py`), and then frozen.
+with the reported ones (`benchmarks/lublin_tuning.py`), and then frozen. They are for a queue with
+backfilling; where the head blocks everybody they gain nothing over F1, and `planning` is used.
 """
 
 from __future__ import annotations
@@ -18,10 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, log2, log10
 
-from jinsuan.dispatch.queueing import SHORTEST_SECONDS, Backfill, Machine, Patience, Waiting
-
-PATIENCE = Patience(base=7 * 24 * 3600, times=10)
-"""Overdue after a week and ten times what the job asks for."""
+from jinsuan.dispatch.queueing import SHORTEST_SECONDS, Machine, Waiting
 
 _PARTS = 256
 """Sizes count in 256ths of the machine, so that weights hold for a machine of any size."""
@@ -74,13 +72,8 @@ class _Moment:
 class Weighed:
     """Chooses by `Weights`, within the lane."""
 
-    def __init__(self, cards: int, weights: Weights) -> None:
-        self.cards, self.weights = cards, weights
-
-    @classmethod
-    def for_machine(cls, cards: int, backfill: Backfill) -> Weighed:
-        """With the frozen weights: one set where the head blocks all, one where others slip in."""
-        return cls(cards, BLOCKING if backfill is Backfill.OFF else SLIPPING)
+    def __init__(self, cards: int, weights: Weights | None = None) -> None:
+        self.cards, self.weights = cards, weights or SLIPPING
 
     def choose(self, waiting: Sequence[Waiting], machine: Machine) -> Waiting:
         if len(waiting) == 1:
@@ -134,29 +127,17 @@ class Weighed:
         return found
 
 
-BLOCKING = Weights(
-    size=0.8648,
-    delay=0.01075,
-    blocked=1.676,
-    waited=0.3346,
-    part=-0.6955,
-    work=1.833,
-    held_up=0.541,
-    spare=-0.679,
-    length_delay=-1.328,
-    size_waited=0.1456,
-    length_waited=0.2038,
-)
 SLIPPING = Weights(
-    size=-0.3212,
-    delay=0.3894,
-    blocked=1.062,
-    waited=-0.1291,
-    part=-1.538,
-    work=1.52,
-    held_up=-0.2095,
-    spare=-5.499,
-    length_delay=-0.6381,
-    size_waited=-0.9366,
-    length_waited=0.4799,
+    size=-0.3232,
+    delay=0.5575,
+    blocked=0.8655,
+    waited=0.2483,
+    part=-1.998,
+    work=2.03,
+    held_up=-0.1669,
+    spare=-6.149,
+    length_delay=-0.8618,
+    size_waited=-1.317,
+    length_waited=1.072,
 )
+"""For a queue in which others slip in while the head waits."""
