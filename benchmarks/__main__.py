@@ -1,4 +1,4 @@
-"""`./run bench [path] [get] [post] | policy … | mutants … | fuzz … | ledger … | seal … | lublin …`: run the measurements and print what was run."""
+"""`./run bench [path] [get] [post] | policy … | mutants … | fuzz … | ledger … | seal … | usage … | lublin …`: run the measurements and print what was run."""
 
 from __future__ import annotations
 
@@ -18,8 +18,16 @@ from benchmarks.targets import CPU_MS_PER_JOB, SHARE_OF_BARE
 
 
 def main() -> int:
-    if sys.argv[1:2] in (["policy"], ["mutants"], ["fuzz"], ["ledger"], ["seal"], ["lublin"]):
-        from benchmarks import ledger, lublin, policy, policy_fuzz, policy_mutants, seal
+    if sys.argv[1:2] in (
+        ["policy"],
+        ["mutants"],
+        ["fuzz"],
+        ["ledger"],
+        ["seal"],
+        ["usage"],
+        ["lublin"],
+    ):
+        from benchmarks import ledger, lublin, policy, policy_fuzz, policy_mutants, seal, usage
 
         other = {
             "policy": policy.main,
@@ -28,6 +36,7 @@ def main() -> int:
             "ledger": ledger.main,
             "seal": seal.main,
             "lublin": lublin.main,
+            "usage": usage.main,
         }[sys.argv.pop(1)]
         return other()
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)

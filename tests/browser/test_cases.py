@@ -7,7 +7,7 @@ import io
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -156,7 +156,9 @@ def _use_and_claim(bureau: Bureau) -> str:
         actor=cast.provider,
         now=LATER,
     )
-    case = start_redemption(voucher.id, through=LATER.date(), actor=cast.provider, now=LATER)
+    case = start_redemption(
+        voucher.id, through=LATER.date() - timedelta(days=1), actor=cast.provider, now=LATER
+    )
     submit_redemption(case.id, actor=cast.provider, now=LATER)
     assert pass_checks(case.id, actor=SYSTEM, now=LATER)
     bureau.day = LATER

@@ -38,6 +38,7 @@ from jinsuan.vouchers.actions.grant import issue_granted
 from jinsuan.vouchers.actions.issue import open_year
 from jinsuan.vouchers.actions.redeem import start_redemption
 from tests.flows.casework_world import recommender
+from tests.flows.check_data import provide_check_data
 from tests.flows.voucher_world import AFTER_NOTICE, Cast
 from tests.flows.world import SYSTEM, World, make_world, organisation, person
 
@@ -215,12 +216,16 @@ def make_cases(world: World, now: datetime) -> dict[str, str]:
         officer=world.officer, second=world.officer, payer=payer, checker=payer,
         pack="beijing-2023-ai-voucher",
     )  # fmt: skip
+    provide_check_data(world.provider, world.tenant, now=now)
     first = cast.apply("HT-1")
     cast.recommend(first)
     cast.approve(first, chosen=Money.yuan("1500"))
     voucher = issue_granted(first, actor=SYSTEM, now=AFTER_NOTICE)
     redemption = start_redemption(
-        voucher.id, through=AFTER_NOTICE.date(), actor=cast.tenant, now=AFTER_NOTICE
+        voucher.id,
+        through=AFTER_NOTICE.date() - timedelta(days=1),
+        actor=cast.tenant,
+        now=AFTER_NOTICE,
     )
     draft = start_application(
         programme="2025:b01",

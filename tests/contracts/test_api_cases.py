@@ -189,7 +189,7 @@ def test_a_redemption_is_asked_for_by_its_payee_alone(ready: Province) -> None:
     (voucher,) = (
         v["id"] for v in ready.mine.get("/vouchers").json()["items"] if v["face"] == "1500.00"
     )
-    asked = {"voucher": voucher, "through": "2025-09-16"}
+    asked = {"voucher": voucher, "through": "2025-09-15"}
     assert ready.mine.post("/redemptions", asked, "r1").status_code == 409  # one is under way
     assert ready.theirs.post("/redemptions", asked, "r1").status_code == 404
     gone = ready.mine.post(f"/redemptions/{row['number']}/withdraw", {"reason": "重来"}, "w1")

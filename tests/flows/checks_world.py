@@ -15,8 +15,6 @@ from jinsuan.metering.actions import set_tariff
 from jinsuan.policy.pack import Base
 from jinsuan.policy.values import show
 from jinsuan.registry.actions.centres import register_centre
-from jinsuan.registry.actions.relations import register_relation
-from jinsuan.registry.sealing import DataKey, Keyring
 from jinsuan.vouchers.actions.apply import (
     CONTRACT,
     PROMISE,
@@ -28,10 +26,11 @@ from jinsuan.vouchers.actions.apply import (
 from jinsuan.vouchers.actions.grant import pass_checks
 from jinsuan.vouchers.actions.issue import open_year
 from jinsuan.vouchers.terms import terms_of
+from tests.flows import check_data
 from tests.flows.casework_world import FACTS, NOW, PACK, Desk, make_desk
 from tests.flows.world import PRICES, SYSTEM, organisation, person
 
-KEYS = Keyring((DataKey("k1", bytes(32)),))
+KEYS = check_data.KEYS
 PDF = b"%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
 PROGRAMME = "2025:m09"
 
@@ -114,20 +113,11 @@ class Year:
 
 def clean_register(organisation: UUID, name: str) -> None:
     """What the business register says of somebody with no connections."""
-    relate(organisation, "legal_person", f"{name}的法定代表人")
+    check_data.clean_register(organisation, name, now=NOW)
 
 
 def relate(organisation: UUID, kind: str, value: str, share: int | None = None) -> UUID:
-    return register_relation(
-        organisation,
-        kind=kind,
-        value=value,
-        source="企业登记",
-        keys=KEYS,
-        share_bps=share,
-        actor=SYSTEM,
-        now=NOW,
-    ).id
+    return check_data.relate(organisation, kind, value, share, now=NOW)
 
 
 def centre_of(owner: UUID, code: str, card: int = 350_000) -> UUID:
@@ -160,6 +150,7 @@ def make_year(settings: Any, folder: Path) -> Year:
     clean_register(provider, "晋阳算力")
     assert desk.tenant.organisation is not None
     clean_register(desk.tenant.organisation, "甲企业")
+    check_data.only_warn("load", now=NOW)
     return Year(
         desk=desk,
         provider=provider,

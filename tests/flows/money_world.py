@@ -132,7 +132,9 @@ def make_paid(cast: Cast) -> Cast:
         actor=cast.provider,
         now=late,
     )
-    case = start_redemption(voucher.id, through=late.date(), actor=cast.provider, now=late)
+    case = start_redemption(
+        voucher.id, through=late.date() - timedelta(days=1), actor=cast.provider, now=late
+    )
     submit_redemption(case.id, actor=cast.provider, now=late)
     assert pass_checks(case.id, actor=SYSTEM, now=late)
     approve_redemption(case.id, reason="一致", actor=cast.officer, now=late)

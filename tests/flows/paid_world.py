@@ -75,7 +75,9 @@ def _paid(cast: Cast, voucher: Ref, job: Ref, *, payee: Actor) -> Paid:
         actor=cast.provider,
         now=LATE,
     )
-    asked = start_redemption(voucher.id, through=LATE.date(), actor=payee, now=LATE)
+    asked = start_redemption(
+        voucher.id, through=LATE.date() - timedelta(days=1), actor=payee, now=LATE
+    )
     submit_redemption(asked.id, actor=payee, now=LATE)
     assert pass_checks(asked.id, actor=SYSTEM, now=LATE)
     approve_redemption(asked.id, reason="四数一致", actor=cast.officer, now=LATE)

@@ -133,9 +133,9 @@ def test_a_fact_is_paid_once_and_a_returned_line_is_replaced(desk: Desk) -> None
     record_answers(batch, [returned(batch)], actor=desk.payer, now=NOW)
     with pytest.raises(PaymentRefused):
         make_batch("m09", [one], actor=desk.payer, now=NOW)
-    dearer = order(case, desk.tenant, "9999", basis=one.basis, retry_of=line(batch).id)
+    another_fact = order(case, desk.tenant, retry_of=line(batch).id)
     with pytest.raises(PaymentRefused):
-        make_batch("m09", [dearer], actor=desk.payer, now=NOW)
+        make_batch("m09", [another_fact], actor=desk.payer, now=NOW)
     second = sent(desk, [again])
     assert line(batch).state == "retried"
     # The same old file again, after the retry, still changes nothing.

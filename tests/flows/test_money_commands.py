@@ -102,7 +102,7 @@ def test_what_connects_organisations_is_noted_as_a_digest(cast: Cast) -> None:
     for _ in range(2):
         _, out = run(*words, "--share", "33.33%", by="officer", typed=f"{holder}\n")
         assert holder not in out
-    row = Relation.objects.get()
+    row = Relation.objects.get(kind="shareholder")
     assert row.share_bps == 3333
     for share in ("三成", "33.333%", "1/0"):
         with pytest.raises(BadInput):

@@ -27,6 +27,7 @@ from jinsuan.ledger.reasons import Reason
 from jinsuan.ledger.steps import Step
 from jinsuan.vouchers.actions.grant import approve_application, issue_granted
 from jinsuan.vouchers.models import Programme, Voucher
+from tests.flows.check_data import clean_register
 from tests.flows.crowd import (
     MANY,
     RUNS,
@@ -191,6 +192,7 @@ def test_approvals_at_once_never_grant_more_than_the_applicants_cap(clients: Cro
 def _race_of_officers(clients: Crowd, cast: Cast, number: int, chance: Random) -> None:
     """Eight contracts of one applicant, some with the higher cap; each is approved by 4 clients."""
     tenant = organisation(100 + number, f"申报 {number}", NOW)
+    clean_register(tenant, f"申报 {number}", now=NOW)
     own = replace(cast, tenant=person(f"asks{number}", tenant, Role.TENANT, NOW))
     high = [number % 2 == 1 and n % 3 == 0 for n in range(CASES)]
     cases = []

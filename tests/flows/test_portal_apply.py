@@ -13,6 +13,7 @@ from jinsuan.casework.models import Case
 from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.worker import ticks
 from jinsuan.kernel.money import Money
+from jinsuan.metering.actions import set_tariff
 from jinsuan.registry.actions.centres import register_centre
 from jinsuan.registry.models import Person
 from jinsuan.vouchers.actions.grant import approve_application
@@ -20,6 +21,7 @@ from jinsuan.vouchers.actions.issue import open_year
 from jinsuan.vouchers.models import Programme, Voucher
 from jinsuan.vouchers.queries_pool import pool_view
 from tests.flows.casework_world import NOW, Desk, make_desk
+from tests.flows.check_data import provide_check_data
 from tests.flows.world import SYSTEM, organisation
 
 pytestmark = pytest.mark.django_db
@@ -40,10 +42,20 @@ def client_of(name: str) -> Client:
 
 def form(desk: Desk) -> dict[str, str]:
     provider = organisation(9, "算力企业", NOW)
-    register_centre(
+    centre = register_centre(
         code="T09", name="中心", owner=provider, adcode="140100", kind="智算", network="",
         industry="", effective_from=date(2025, 1, 1), actor=SYSTEM, now=NOW,
     )  # fmt: skip
+    set_tariff(
+        centre.id,
+        {"card:T4": 350_000},
+        effective_on=NOW.date(),
+        reason="测试",
+        actor=SYSTEM,
+        now=NOW,
+    )
+    assert desk.tenant.organisation is not None
+    provide_check_data(provider, desk.tenant.organisation, now=NOW)
     return {
         "programme": "2025:m09", "body": str(desk.body), "provider": str(provider),
         "number": "HT-2025-01", "signed_on": "2025-09-01", "starts_on": "2025-09-01",

@@ -173,9 +173,7 @@ def test_nobody_acts_on_their_own_organisation(cast: Cast) -> None:
     text = client.get(f"/案件/{row.number}").content.decode()
     assert buttons(text) == [] and "您任职的单位" in text
     made = str(row.moves_made)
-    given = {
-        "act": "move", "move": "审定通过", "reason": "好", "made": made, "seen": "2000.00",
-    }  # fmt: skip
+    given = {"act": "move", "move": "审定通过", "reason": "好", "made": made, "seen": "2000.00"}
     answer = client.post(f"/案件/{row.number}", given)
     assert answer.status_code == 403 and "您任职的单位" in answer.content.decode()
     assert state(case) == "province"
@@ -284,7 +282,8 @@ def redeemed(cast: Cast, turn: Turn) -> UUID:
     cast.use(100, AFTER_NOTICE)
     turn(LATER)
     bill(cast, "2" * 20, "700")
-    case = start_redemption(voucher.id, through=LATER.date(), actor=cast.provider, now=LATER)
+    day = LATER.date() - timedelta(days=1)
+    case = start_redemption(voucher.id, through=day, actor=cast.provider, now=LATER)
     submit_redemption(case.id, actor=cast.provider, now=LATER)
     assert pass_checks(case.id, actor=SYSTEM, now=LATER)
     return case.id

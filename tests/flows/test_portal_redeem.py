@@ -33,7 +33,11 @@ def test_a_provider_redeems_on_the_pages(monkeypatch: pytest.MonkeyPatch) -> Non
     wrong = seller.post("/算力券/兑付", {"voucher": str(voucher), "through": "明天"})
     assert wrong.status_code == 422 and "不是日期" in wrong.content.decode()
 
-    begun = seller.post("/算力券/兑付", {"voucher": str(voucher), "through": "2025-10-05"})
+    early = seller.post("/算力券/兑付", {"voucher": str(voucher), "through": "2025-10-05"})
+    assert early.status_code == 422 and "最晚可以写 2025-10-04" in early.content.decode()
+    assert 'value="2025-10-04"' in seller.get("/算力券/兑付").content.decode()
+
+    begun = seller.post("/算力券/兑付", {"voucher": str(voucher), "through": "2025-10-04"})
     place = begun.headers["Location"]
     assert seller.post(place, {"act": "submit"}).status_code == 422  # no invoice yet
     paper = {"act": "invoice", "number": "4" * 20, "amount": "700.00", "day": "2025-09-30"}

@@ -11,12 +11,15 @@ import pytest
 
 from jinsuan.casework.actions.evidence import close_finding
 from jinsuan.casework.actions.payees import enter_payee_account
-from jinsuan.casework.models import Finding
+from jinsuan.casework.models import ClaimedDocument, Finding
 from jinsuan.kernel.money import Money
 from jinsuan.metering.actions.invoices import register_payment
 from jinsuan.vouchers.actions import checks
 from jinsuan.vouchers.actions.bank import take_bank_file
 from jinsuan.vouchers.actions.bank_accounts import give_top_up_code, open_bank_account
+from jinsuan.vouchers.actions.check_settings import set_check_mode
+from jinsuan.vouchers.actions.redeem import approve_redemption, start_redemption
+from jinsuan.vouchers.errors import NewDoubts, RedemptionRefused
 from jinsuan.vouchers.models import Application
 from tests.bank_world import OWN, statement
 from tests.flows.casework_world import NOW, state
@@ -187,5 +190,48 @@ def test_one_explained_tie_hides_no_other(year: Year) -> None:
     assert "联系电话相同" in later.detail
 
 
+def test_without_utilisation_a_redemption_freezes(year: Year) -> None:
+    set_check_mode(
+        "load", warns_only=False, effective_on=LATE.date(), until_on=LATE.date(),
+        reason="恢复", actor=year.desk.officer, now=LATE,
+    )  # fmt: skip
+    voucher = granted(year, year.apply())
+    used(voucher, yuan="5000", at=ISSUED)
+    case = redeem(year, voucher, through=MIDWAY, now=LATE)
+
+    assert not year.passes(case, LATE)
+
+    assert found(case) == ["load_unchecked"]
+    assert "利用率" in Finding.objects.get(case=case, blocking=True).detail
+
+
+def test_an_invoice_that_another_case_used_up_stops_the_approval(year: Year) -> None:
+    voucher = granted(year, year.apply())
+    used(voucher, yuan="5000", at=ISSUED)
+    case = redeem(year, voucher, through=MIDWAY, now=LATE)
+    assert year.passes(case, LATE)
+    other = year.apply(year.stranger("丙企业"), number="HT-9")
+    mine = ClaimedDocument.objects.get(kind="invoice", case=case)
+    ClaimedDocument.objects.filter(id=mine.id).update(released_at=LATE)
+    ClaimedDocument.objects.create(
+        kind="invoice", key=mine.key, shown=mine.shown, case_id=other, recorded_at=LATE
+    )
+
+    with pytest.raises(NewDoubts, match="发票已在另一案件中使用"):
+        approve_redemption(case, reason="好", actor=year.desk.officer, now=LATE)
+
+    assert state(case) == "approval"
+
+
+@pytest.mark.parametrize("day", [LATE.date(), LATE.date() + timedelta(days=1)])
+def test_only_days_that_are_over_are_claimed(year: Year, day: date) -> None:
+    voucher = granted(year, year.apply())
+    used(voucher, yuan="5000", at=ISSUED)
+
+    with pytest.raises(RedemptionRefused, match="最晚可以写 2025-12-19"):
+        start_redemption(voucher.id, through=day, actor=year.operator, now=LATE)
+
+
 def test_a_redemption_runs_every_check(year: Year) -> None:
-    assert set(checks.REDEEMING) - set(checks.APPLYING) == {"after_end", "over_contract", "pattern"}
+    more = {"after_end", "over_contract", "pattern", "load", "invoices"}
+    assert set(checks.REDEEMING) - set(checks.APPLYING) == more

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.test import Client
 
 from jinsuan.casework.actions.evidence import close_finding
 from jinsuan.casework.errors import CaseFrozen
-from jinsuan.casework.models import Finding
-from jinsuan.kernel.errors import NotAllowed
-from jinsuan.kernel.ref import Role
-from jinsuan.registry.models import Relation
+from jinsuan.casework.models import Case, Finding
+from jinsuan.entrypoints import clock
+from jinsuan.kernel.errors import BadInput, NotAllowed
+from jinsuan.kernel.ref import Ref, Role
+from jinsuan.ledger.models import AuditRow
+from jinsuan.registry.actions.centres import register_centre
+from jinsuan.registry.models import Person, Relation
 from jinsuan.vouchers.actions import checks
+from jinsuan.vouchers.actions.check_settings import set_check_mode, set_price_band
+from jinsuan.vouchers.actions.grant import approve_application
+from jinsuan.vouchers.errors import NewDoubts
 from jinsuan.vouchers.models import CheckRun
+from jinsuan.vouchers.queries_cases import amount_shown, case_file
 from tests.flows.casework_world import NOW, state
-from tests.flows.checks_world import Year, centre_of, make_year, relate
+from tests.flows.check_data import only_warn
+from tests.flows.checks_world import Year, centre_of, clean_register, make_year, relate
 from tests.flows.world import SYSTEM, organisation, person
 
 pytestmark = pytest.mark.django_db
@@ -48,7 +58,14 @@ def frozen_until_explained(year: Year, case: UUID, code: str) -> Finding:
     assert not year.passes(case), "asking again is no answer"
     with pytest.raises(NotAllowed):
         close_finding(finding.id, confirmed=False, reason="好", actor=year.desk.city, now=NOW)
-    close_finding(finding.id, confirmed=False, reason="核过原件", actor=year.desk.officer, now=NOW)
+    close_finding(
+        finding.id,
+        confirmed=False,
+        reason="核过原件",
+        proof="企业信用公示系统截图",
+        actor=year.desk.officer,
+        now=NOW,
+    )
     assert year.passes(case)
     assert state(case) == "city"
     return finding
@@ -177,15 +194,120 @@ def test_a_check_that_crashes_is_no_pass(year: Year, monkeypatch: pytest.MonkeyP
     assert "ProgrammingError" in finding.detail
 
 
-def test_lacking_a_register_is_shown_and_said(year: Year) -> None:
+def test_lacking_a_register_freezes_until_somebody_says_what_was_looked_at(year: Year) -> None:
     nobody = person("nobody", organisation(91, "无名企业", NOW), Role.TENANT, NOW)
     case = year.apply(nobody)
 
-    assert year.passes(case)  # the shipped thresholds do not freeze for this
+    assert not year.passes(case)
+
+    finding = Finding.objects.get(case=case)
+    assert (finding.code, finding.blocking) == ("related_unchecked", True)
+    assert "无名企业" in finding.detail
+    assert "jinsuan registry relate" in finding.detail
+    with pytest.raises(BadInput, match="依据"):
+        close_finding(finding.id, confirmed=False, reason="好", actor=year.desk.officer, now=NOW)
+    frozen_until_explained(year, case, "related_unchecked")
+    assert "依据：企业信用公示系统截图" in Finding.objects.get(case=case).reason
+
+
+def test_what_the_applicant_declares_hides_no_missing_register(year: Year) -> None:
+    nobody = person("nobody", organisation(91, "无名企业", NOW), Role.TENANT, NOW)
+    case = year.apply(nobody, related=True)
+
+    assert not year.passes(case)
+
+    assert found(case) == ["related_declared", "related_unchecked"]
+
+
+def test_a_dated_setting_makes_a_check_warn_only(year: Year) -> None:
+    nobody = person("nobody", organisation(91, "无名企业", NOW), Role.TENANT, NOW)
+    only_warn("related", now=NOW)
+    case = year.apply(nobody)
+
+    assert year.passes(case)
 
     finding = Finding.objects.get(case=case)
     assert (finding.code, finding.blocking) == ("related_unchecked", False)
-    assert "无名企业" in finding.detail
+    row = AuditRow.objects.get(action="case.check", subject=str(Ref("case", case)))
+    assert "related" in str(row.detail)
+
+
+def test_after_the_setting_it_freezes_again(year: Year) -> None:
+    nobody = person("nobody", organisation(91, "无名企业", NOW), Role.TENANT, NOW)
+    only_warn("related", now=NOW - timedelta(days=366))
+    case = year.apply(nobody)
+
+    assert not year.passes(case)
+
+
+def test_a_setting_lets_pass_neither_a_doubt_nor_a_crash(
+    year: Year, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(look: object) -> list[Any]:
+        raise ZeroDivisionError
+
+    only_warn("related", now=NOW)
+    only_warn("price", now=NOW)
+    monkeypatch.setitem(checks.APPLYING, "price", broken)
+    case = year.apply(related=True)
+
+    assert not year.passes(case)
+    assert found(case) == ["price_unchecked", "related_declared"]
+
+
+def test_only_the_province_sets_and_only_for_a_year(year: Year) -> None:
+    asked = {"warns_only": True, "effective_on": NOW.date(), "reason": "没有数据", "now": NOW}
+    year_later = NOW.date() + timedelta(days=366)
+    with pytest.raises(NotAllowed):
+        set_check_mode("price", until_on=NOW.date(), actor=year.desk.city, **asked)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="366"):
+        set_check_mode("price", until_on=year_later, actor=year.desk.officer, **asked)  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="没有“nothing”"):
+        set_check_mode("nothing", until_on=NOW.date(), actor=year.desk.officer, **asked)  # type: ignore[arg-type]
+
+
+def test_a_provider_without_prices_is_not_let_pass(year: Year) -> None:
+    bare = organisation(92, "无价算力", NOW)
+    clean_register(bare, "无价算力")
+    ref = register_centre(
+        code="W01", name="无价", owner=bare, adcode="140100", kind="智算", network="", industry="",
+        effective_from=date(2025, 1, 1), actor=SYSTEM, now=NOW,
+    )  # fmt: skip
+    assert ref
+    frozen_until_explained(year, year.apply(provider=bare), "price_unchecked")
+
+
+def test_a_band_of_the_province_comes_before_the_median(year: Year) -> None:
+    set_price_band(
+        "card:T4", low_millifen=1, high_millifen=349_999, effective_on=NOW.date(),
+        source="询价", actor=SYSTEM, now=NOW,
+    )  # fmt: skip
+    finding = frozen_until_explained(year, year.apply(), "price_band")
+    assert "询价" in finding.detail
+
+
+def to_province(year: Year, case: UUID) -> None:
+    assert year.passes(case)
+    year.desk.move(case, "推荐", year.desk.city)
+
+
+def test_what_came_up_since_stops_the_approval(year: Year) -> None:
+    case = year.apply()
+    to_province(year, case)
+    for one in (year.provider, year.desk.tenant.organisation):
+        relate(one, "phone", "13800138000")  # type: ignore[arg-type]
+
+    with pytest.raises(NewDoubts, match="有关联线索"):
+        approve_application(case, reason="好", actor=year.desk.officer, now=NOW)
+
+    assert state(case) == "province"
+    assert checks.check_case(case, actor=SYSTEM, now=NOW) == 1
+    with pytest.raises(CaseFrozen):
+        approve_application(case, reason="好", actor=year.desk.officer, now=NOW)
+    finding = Finding.objects.get(case=case)
+    close_finding(finding.id, confirmed=False, reason="核过", actor=year.desk.second, now=NOW)
+    approve_application(case, reason="好", actor=year.desk.officer, now=NOW)
+    assert state(case) == "notice"
 
 
 def test_an_open_doubt_freezes_every_hand(year: Year) -> None:
@@ -210,6 +332,31 @@ def test_nobody_of_the_city_runs_the_checks(year: Year) -> None:
 
     with pytest.raises(NotAllowed):
         checks.check_case(case, actor=year.desk.city, now=NOW)
+
+
+def test_the_page_keeps_what_it_found_though_it_refuses(
+    year: Year, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = year.apply()
+    to_province(year, case)
+    for one in (year.provider, year.desk.tenant.organisation):
+        relate(one, "phone", "13800138000")  # type: ignore[arg-type]
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    client = Client()
+    client.force_login(Person.objects.get(id=year.desk.officer.person))
+    row = Case.objects.get(id=case)
+    file = case_file(year.desk.officer, row.number, now=NOW)
+    sent = {
+        "act": "move", "move": "审定通过", "reason": "好", "made": str(row.moves_made),
+        "seen": amount_shown(file),
+    }  # fmt: skip
+
+    answer = client.post(f"/案件/{row.number}", sent)
+
+    assert answer.status_code == 409
+    assert state(case) == "province"
+    assert found(case) == ["related"]
+    assert Finding.objects.get(case=case).opened_by is None
 
 
 def test_new_papers_are_looked_at_again(year: Year) -> None:

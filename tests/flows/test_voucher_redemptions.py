@@ -78,7 +78,9 @@ def test_deduction_the_provider_is_paid_what_jobs_drew() -> None:
     with pytest.raises(NotFound):
         start_redemption(voucher.id, through=TODAY, actor=cast.tenant, now=LATER + timedelta(9))
     late = LATER + timedelta(days=5)
-    case = start_redemption(voucher.id, through=late.date(), actor=cast.provider, now=late)
+    case = start_redemption(
+        voucher.id, through=late.date() - timedelta(days=1), actor=cast.provider, now=late
+    )
     with pytest.raises(RedemptionRefused, match=r"发票金额 ¥0\.00"):
         submit_redemption(case.id, actor=cast.provider, now=late)
     row = Voucher.objects.get(id=voucher.id)
@@ -131,7 +133,9 @@ def test_an_invoice_that_came_after_handing_in_pays_nothing() -> None:
         )
 
     bill("5")
-    case = start_redemption(voucher.id, through=late.date(), actor=cast.provider, now=late)
+    case = start_redemption(
+        voucher.id, through=late.date() - timedelta(days=1), actor=cast.provider, now=late
+    )
     submit_redemption(case.id, actor=cast.provider, now=late)
     assert pass_checks(case.id, actor=SYSTEM, now=late)
     bill("6")
@@ -169,7 +173,9 @@ def test_claim_the_user_pays_in_full_and_claims_its_share_then_gives_it_back() -
         actor=cast.provider,
         now=late,
     )
-    claim = start_redemption(voucher.id, through=late.date(), actor=cast.tenant, now=late)
+    claim = start_redemption(
+        voucher.id, through=late.date() - timedelta(days=1), actor=cast.tenant, now=late
+    )
     submit_redemption(claim.id, actor=cast.tenant, now=late)
     assert pass_checks(claim.id, actor=SYSTEM, now=late)
     approve_redemption(claim.id, reason="一致", actor=cast.officer, now=late)
@@ -189,7 +195,9 @@ def test_claim_the_user_pays_in_full_and_claims_its_share_then_gives_it_back() -
     confirm_clawback(back.id, actor=cast.second, now=late)
     assert owed(cast.world.tenant) == Money.yuan("142.60")
     with pytest.raises(ApplicantOwes):
-        start_redemption(voucher.id, through=late.date(), actor=cast.tenant, now=late)
+        start_redemption(
+            voucher.id, through=late.date() - timedelta(days=1), actor=cast.tenant, now=late
+        )
     book_repayment(
         cast.world.tenant,
         "2025:b01",

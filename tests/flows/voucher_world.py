@@ -30,6 +30,7 @@ from jinsuan.vouchers.actions.apply import (
 from jinsuan.vouchers.actions.grant import approve_application, issue_granted, pass_checks
 from jinsuan.vouchers.actions.issue import open_year
 from tests.flows.casework_world import recommender
+from tests.flows.check_data import provide_check_data
 from tests.flows.world import SYSTEM, World, make_world, organisation, person
 
 NOW = datetime(2025, 9, 16, 1, 0, tzinfo=UTC)
@@ -187,6 +188,7 @@ def make_cast(pack: str = "shanxi-2024-35", *, year: int = 2025, cash: str = "10
     rule = "m09" if pack.startswith("shanxi") else "b01"
     pool = None if rule == "m09" else Money.yuan("1000000")
     open_year(pack=pack, rule=rule, number=year, pool=pool, actor=world.officer, now=NOW)
+    provide_check_data(world.provider, world.tenant, now=NOW)
     return Cast(
         world=world,
         body=body,

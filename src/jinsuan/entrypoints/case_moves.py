@@ -9,6 +9,7 @@ from jinsuan.casework.actions.cases import move_case
 from jinsuan.kernel.errors import BadInput
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor
+from jinsuan.vouchers.actions.checks import check_case
 from jinsuan.vouchers.actions.grant import (
     approve_application,
     refuse_application,
@@ -19,6 +20,7 @@ from jinsuan.vouchers.queries_cases import CaseFile, amount_shown
 
 PLAIN = ("推荐", "退回补正", "不予推荐", "不予兑付")
 """Moves without money: casework's own action takes them."""
+CHECKING = Actor.system("entrypoints:checks")
 SIGNED = ("审定通过", "核定")
 """Moves that sign an amount: the one that was shown, or none."""
 _MONEY: dict[str, tuple[Callable[..., object], str]] = {
@@ -27,6 +29,16 @@ _MONEY: dict[str, tuple[Callable[..., object], str]] = {
     "核定": (approve_redemption, "已核定，转财政拨付。金额由四个数算出。"),
     "暂停拨付": (stop_redemption, "已暂停拨付，退回省级核定；金额已退回原处。"),
 }
+
+
+def check_before_signing(file: CaseFile, name: str, *, now: datetime) -> None:
+    """Look for doubts once more before somebody signs an amount (签署前再核查).
+
+    To be called outside the transaction of the move: what it finds stays and freezes the case,
+    though the signature is refused for it.
+    """
+    if name in SIGNED and name in file.buttons and not file.barred:
+        check_case(file.view.ref.id, actor=CHECKING, now=now)
 
 
 def take_move(

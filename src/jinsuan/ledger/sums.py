@@ -31,9 +31,29 @@ def credited(kind: Kind, reasons: Iterable[Reason]) -> dict[str, Money]:
         return {code: Money(fen) for code, fen in cursor.fetchall()}
 
 
+# What a correction of a charge takes back counts against the one it was owed to.
+_EARNED = """
+    SELECT split_part(CASE WHEN c.kind = 'payable' THEN c.code ELSE d.code END, ':', 2),
+           sum(CASE WHEN c.kind = 'payable' THEN t.fen ELSE -t.fen END)::bigint
+    FROM ledger_transfer t
+    JOIN ledger_account c ON c.id = t.credit_id JOIN ledger_account d ON d.id = t.debit_id
+    WHERE t.step IN ('single', 'post')
+      AND (t.reason = ANY (%(reasons)s::text[]) AND c.kind = 'payable'
+           OR t.reason = 'correction' AND starts_with(t.cause, 'charge_'))
+    GROUP BY 1
+"""
+
+
+def earned(reasons: Iterable[Reason]) -> dict[str, Money]:
+    """What charges and their corrections brought each organisation as a claim, by its text id."""
+    with connection.cursor() as cursor:
+        cursor.execute(_EARNED, {"reasons": [str(r) for r in reasons]})
+        return {owner: Money(fen) for owner, fen in cursor.fetchall()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CauseSum:
-    """What one thing made move, and onto which accounts."""
+    """What one thing made move, and onto which accounts (off which, for what a correction takes)."""
 
     cause: Ref
     amount: Money
@@ -42,15 +62,24 @@ class CauseSum:
 
 # Identifiers sort as text exactly as they sort as numbers, if letters compare by their codes.
 _BY_CAUSE = """
-    SELECT t.cause, sum(t.fen)::bigint, array_agg(DISTINCT a.code ORDER BY a.code)
-    FROM ledger_transfer t JOIN ledger_account a ON a.id = t.credit_id
-    WHERE t.reason = ANY (%(reasons)s::text[]) AND t.step IN ('single', 'post')
+    SELECT t.cause,
+           sum(CASE WHEN t.reason = 'correction' AND c.kind <> 'payable' THEN -t.fen ELSE t.fen END
+           )::bigint,
+           array_agg(DISTINCT CASE WHEN t.reason = 'correction' AND c.kind <> 'payable'
+                                   THEN d.code ELSE c.code END)
+    FROM ledger_transfer t
+    JOIN ledger_account c ON c.id = t.credit_id JOIN ledger_account d ON d.id = t.debit_id
+    WHERE t.step IN ('single', 'post')
+      AND (t.reason = ANY (%(reasons)s::text[])
+           OR t.reason = 'correction' AND starts_with(t.cause, 'charge_'))
     GROUP BY t.cause ORDER BY t.cause COLLATE "C"
 """
 
 
 def by_cause(reasons: Iterable[Reason]) -> Iterator[CauseSum]:
-    """The sum of each cause, in order of the causes' identifiers, without holding them all."""
+    """The sum of each cause, in order of the causes' identifiers, without holding them all. The
+    corrections of charges belong to it, below nought where they take something back.
+    """
     with connection.chunked_cursor() as cursor:
         cursor.execute(_BY_CAUSE, {"reasons": [str(r) for r in reasons]})
         while rows := cursor.fetchmany(CHUNK):

@@ -38,6 +38,18 @@ class TariffInvalid(DomainError):
 
 
 @dataclass(eq=False)
+class CorrectionRefused(DomainError):
+    """用量不能这样更正."""
+
+    code: ClassVar[str] = "metering.correction_refused"
+    problem: str
+    mend: str
+
+    def explain(self) -> str:
+        return f"没有更正用量：{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
 class InvoiceRefused(DomainError):
     """发票不能这样登记."""
 
@@ -93,4 +105,34 @@ class ContractNumberTaken(DomainError):
         return (
             f"合同 {self.number} 没有登记：双方在 {self.registered_on} 已经登记过这个编号的合同"
             f"（{self.contract}）。同一份合同不必再登记；补充协议或新合同请用它自己的编号。"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowProblem:
+    """What is wrong with one cell of a file. The header is row 1."""
+
+    row: int
+    column: str
+    value: str
+    problem: str
+    mend: str
+
+
+@dataclass(eq=False)
+class UsageFileRefused(DomainError):
+    """读数文件没有采用: nothing of it was written. `problems` are the first ones, `count` all."""
+
+    code: ClassVar[str] = "metering.usage_file_refused"
+    http_status: ClassVar[int] = 422
+    problems: tuple[RowProblem, ...]
+    count: int
+
+    def explain(self) -> str:
+        first = self.problems[0]
+        place = f"第 {first.row} 行" + (f"“{first.column}”列" if first.column else "")
+        value = f"（写的是“{first.value}”）" if first.value else ""
+        more = f"共 {self.count} 处有误，这是第一处。" if self.count > 1 else ""
+        return (
+            f"读数文件没有采用，什么也没有写入：{place}{value}{first.problem}。{first.mend}{more}"
         )

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from django.db.models import Max
-
 from jinsuan.kernel.errors import NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Ref
@@ -24,6 +22,7 @@ from jinsuan.metering.models import (
     Meter,
     Tariff,
     UsageReading,
+    UseCorrection,
 )
 
 
@@ -118,6 +117,42 @@ def charge_view(ref: Ref) -> ChargeView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CorrectionView:
+    """更正: a reading that was wrong, what it should have been, and who said and agreed so."""
+
+    ref: Ref
+    resource: str
+    before: int
+    after: int
+    reason: str
+    document: str
+    proposed_by: Ref
+    proposed_at: datetime
+    agreed_by: Ref
+    agreed_at: datetime
+
+
+def correction_of(charge: Ref) -> CorrectionView | None:
+    """The correction behind a charge; None for a charge that readings made."""
+    row = UseCorrection.objects.filter(charge=charge.id, agreed=True).first()
+    if row is None:
+        return None
+    assert row.answered_by is not None and row.answered_at is not None
+    return CorrectionView(
+        ref=Ref("usecorrection", row.id),
+        resource=row.resource,
+        before=row.before_milli,
+        after=row.after_milli,
+        reason=row.reason,
+        document=row.document,
+        proposed_by=Ref("person", row.proposed_by),
+        proposed_at=row.proposed_at,
+        agreed_by=Ref("person", row.answered_by),
+        agreed_at=row.answered_at,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeterView:
     """What an attempt used and costs so far."""
 
@@ -147,7 +182,7 @@ def meters_of(job: UUID) -> list[MeterView]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """What one attempt used in all, by resource, and what it was charged."""
+    """What one attempt used in all (as corrected), by resource, and what it was charged."""
 
     attempt: UUID
     milli_unit_seconds: dict[str, int]
@@ -157,8 +192,12 @@ class Used:
 def usage_of_attempts() -> list[Used]:
     """The last readings and the charge of every attempt, for reports over the whole province."""
     usage: dict[UUID, dict[str, int]] = defaultdict(dict)
-    rows = UsageReading.objects.values_list("attempt", "resource")
-    for attempt, resource, last in rows.annotate(last=Max("milli_unit_seconds")):
+    rows = (
+        UsageReading.objects.order_by("attempt", "resource", "-correction", "-milli_unit_seconds")
+        .distinct("attempt", "resource")
+        .values_list("attempt", "resource", "milli_unit_seconds")
+    )
+    for attempt, resource, last in rows:
         usage[attempt][resource] = last
     meters = Meter.objects.order_by("attempt").values_list("attempt", "charged_fen")
     return [

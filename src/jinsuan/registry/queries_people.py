@@ -108,6 +108,18 @@ def treasurer_called(username: str, *, organisation: str | None, via: str, now: 
     return _acting(username, organisation, (Role.TREASURY,), refused, via, now)
 
 
+def reporter(username: str, *, organisation: str | None, via: str, now: datetime) -> Actor:
+    """Who hands in files of readings from a terminal: the platform's operator, else a centre's.
+
+    Raises:
+        NotFound: nobody has this log-in name.
+        NotAllowed: the person runs neither the platform nor a centre (of that organisation).
+        BadInput: it is not clear for which organisation.
+    """
+    refused = NotAllowed("登记读数文件", "平台运营，或算力企业经办人")
+    return _acting(username, organisation, REGISTRARS, refused, via, now)
+
+
 def official_called(username: str, *, organisation: str | None, via: str, now: datetime) -> Actor:
     """Who acts for the province from a terminal: an officer, else an auditor or the treasury.
 

@@ -6,6 +6,8 @@ from collections import defaultdict
 from datetime import datetime, time, timedelta
 from uuid import UUID
 
+from django.db.models import Q
+
 from jinsuan.casework.models import PaymentLine
 from jinsuan.dispatch import queries as dispatch
 from jinsuan.kernel.errors import NotFound
@@ -160,7 +162,7 @@ def _redemption(viewer: Actor, cause: Ref, now: datetime | None) -> list[Part]:
 
 
 def captures_of(row: Redemption) -> list[ledger.TransferView]:
-    """The captures that a redemption reimburses: drawn from its voucher (抵扣) since the one before;
+    """The captures (and what corrections took off them) that a redemption reimburses: drawn from its voucher (抵扣) since the one before;
     where the user claims (后补), all that was charged under the contract.
     """
     before = (
@@ -170,8 +172,11 @@ def captures_of(row: Redemption) -> list[ledger.TransferView]:
         .first()
     )
     sources = FundingSource.objects.filter(voucher=row.voucher_id)
+    approved = ledger.transfers_caused_by(Ref("redemption", row.id))
+    known = max((one.recorded_at for one in approved), default=row.case.opened_at)
     charges = Charge.objects.filter(
-        recorded_at__lt=datetime.combine(row.through + timedelta(days=1), time(), BEIJING)
+        Q(recorded_at__lt=datetime.combine(row.through + timedelta(days=1), time(), BEIJING))
+        | Q(amount_fen__lt=0, recorded_at__lte=known)
     )
     if row.captured_fen is None:
         charges = charges.filter(attempt__contract=row.voucher.contract_id)
@@ -189,7 +194,7 @@ def captures_of(row: Redemption) -> list[ledger.TransferView]:
         transfer
         for moved in found.values()
         for transfer in moved
-        if transfer.reason is Reason.CAPTURE
+        if transfer.reason in (Reason.CAPTURE, Reason.CORRECTION)
         and (
             row.captured_fen is None or transfer.key.endswith(f":{Ref('voucher', row.voucher_id)}")
         )
@@ -199,7 +204,7 @@ def captures_of(row: Redemption) -> list[ledger.TransferView]:
 def _reimbursed(row: Redemption) -> Part:
     found = captures_of(row)
     told = [
-        ("核销", f"{len(found)} 笔，合计 {Money.total(one.amount for one in found)}"),
+        ("核销", f"{len(found)} 笔，合计 {_net(found)}"),
         *(("用量", said) for said in _used([one.cause for one in found])),
     ]
     told += [
@@ -209,6 +214,14 @@ def _reimbursed(row: Redemption) -> Part:
     if len(found) > SHOWN:
         told.append(("其余", f"另有 {len(found) - SHOWN} 笔，用 jinsuan trace 券编号 列出"))
     return Part("付的是哪些核销", Ref("voucher", row.voucher_id), tuple(told))
+
+
+def _net(found: list[ledger.TransferView]) -> Money:
+    """What the provider earned by these, corrections taken off."""
+    return Money.total(
+        one.amount if accounts.parse(one.credit).kind is Kind.PAYABLE else -one.amount
+        for one in found
+    )
 
 
 def _used(charges: list[Ref]) -> list[str]:

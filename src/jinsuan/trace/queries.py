@@ -8,11 +8,13 @@ the display of a formula.
 from __future__ import annotations
 
 from datetime import datetime
+from fractions import Fraction
 from uuid import UUID
 
 from jinsuan.casework import queries as casework
 from jinsuan.dispatch import queries as dispatch
 from jinsuan.kernel.errors import NotFound
+from jinsuan.kernel.money import Money
 from jinsuan.kernel.quantity import show_unit_hours
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger import accounts, queries as ledger
@@ -46,7 +48,8 @@ def path(viewer: Actor, ref: Ref, *, now: datetime | None = None) -> Path:
         return Path(ref=transfer.ref, steps=numbered(parts))
     charge = metering.charge_view(transfer.cause)
     job = dispatch.access_job(viewer, charge.job)
-    source = accounts.parse(transfer.debit).sub
+    corrected = transfer.reason is Reason.CORRECTION
+    source = transfer.key.rpartition(":")[2] if corrected else accounts.parse(transfer.debit).sub
     steps = (
         _money(transfer),
         _formula(transfer, charge, source),
@@ -86,7 +89,9 @@ def _formula(transfer: ledger.TransferView, charge: metering.ChargeView, source:
         ("累计费用", f"{charge.cumulative}，此前 {before}，本笔 {charge.amount}"),
         ("授权上限", str(charge.authorised)),
     ]
-    if transfer.reason is Reason.SHORTFALL:
+    if transfer.reason is Reason.CORRECTION:
+        facts += _corrected(transfer, charge, funding.rate)
+    elif transfer.reason is Reason.SHORTFALL:
         facts.append(("为什么是欠款", "冻结的钱不够付本笔费用，差额记为下单方欠款"))
     elif source == "cash":
         facts.append(("现金部分", "本笔费用减去算力券部分"))
@@ -94,6 +99,32 @@ def _formula(transfer: ledger.TransferView, charge: metering.ChargeView, source:
         limit = f"累计券付不超过 ⌊{funding.rate} × {charge.cumulative}⌋，也不超过冻结的券额"
         facts.append(("算力券部分", limit))
     return Step(number=2, title="为什么是这个数", ref=charge.ref, facts=tuple(facts))
+
+
+def _corrected(
+    transfer: ledger.TransferView, charge: metering.ChargeView, rate: Fraction
+) -> list[tuple[str, str]]:
+    facts = []
+    view = metering.correction_of(charge.ref)
+    if view is not None:
+        name, unit = spoken(view.resource)
+        was, now = show_unit_hours(view.before), show_unit_hours(view.after)
+        facts += [
+            ("更正", f"{name}累计读数由 {was} 改为 {now} {unit}，{view.ref}"),
+            ("更正事由", f"{view.reason}，依据 {view.document}"),
+            ("提出", f"{registry.person_name(view.proposed_by)}，{spoken_time(view.proposed_at)}"),
+            ("同意", f"{registry.person_name(view.agreed_by)}，{spoken_time(view.agreed_at)}"),
+        ]
+    if charge.amount >= Money(0):
+        facts.append(("为什么是欠款", "作业已结清，没有冻结的钱，更正多出的费用记为下单方欠款"))
+        return facts
+    rule = (
+        f"券只留 ⌊{rate} × {charge.cumulative}⌋，多付的退回原券；其余先抵这次尝试的欠款，再退现金"
+    )
+    facts.append(("怎么退", rule))
+    if transfer.key.startswith("correct-paid:"):
+        facts.append(("已兑付的部分", "财政已经付给收款单位，先退回券，另行提出追缴，由另一人复核"))
+    return facts
 
 
 def _reading(line: metering.ChargeLineView) -> tuple[str, str]:
@@ -237,7 +268,7 @@ def _drawn_from(voucher: Ref) -> list[ledger.TransferView]:
         for job in {
             job_of(attempt.id) for attempt in voucher_links(voucher) if attempt.kind == "attempt"
         }
-        for what in ("hold", "capture", "release")
+        for what in ("hold", "capture", "release", "correct", "correct-paid")
         for transfer in ledger.transfers_with_key_prefix(f"{what}:{job}:")
         if transfer.key.endswith(f":{voucher}")
     ]

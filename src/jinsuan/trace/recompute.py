@@ -27,7 +27,7 @@ from jinsuan.policy.law import bind
 from jinsuan.policy.load import read_pack
 from jinsuan.policy.pack import Pack
 from jinsuan.vouchers.four import Four
-from jinsuan.vouchers.split import Purse, split_step
+from jinsuan.vouchers.split import Purse, give_back, split_step
 
 Bundle = Mapping[str, Any]
 PACK_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
@@ -115,6 +115,10 @@ def _shares_of(
         for one in holds:
             if one["number"] < first:
                 held[_source(one)] += one["content"]["fen"]
+        if any(one["content"]["reason"] == "correction" for one in parts):
+            yield from _corrected(named, charge, parts, taken, rate, expiry)
+            before = Money(charge["cumulative_fen"])
+            continue
         purses = [
             Purse(voucher=name, left=Money(fen - taken[name]), expires_on=expiry[name])
             for name, fen in held.items()
@@ -136,6 +140,37 @@ def _shares_of(
         if given != dict(found):
             yield f"{named}：按券付比例应为 {_split(given)}，核销的是 {_split(found)}"
         before = Money(charge["cumulative_fen"])
+
+
+def _corrected(
+    named: str,
+    charge: Bundle,
+    parts: list[Bundle],
+    taken: dict[str, int],
+    rate: Fraction,
+    expiry: Mapping[str, date],
+) -> Iterator[str]:
+    """A correction gives vouchers back what is beyond their share now; more use is owed in cash."""
+    amount, given = charge["amount_fen"], {}
+    if amount < 0:
+        purses = [
+            Purse(voucher=name, left=Money(fen), expires_on=expiry[name])
+            for name, fen in taken.items()
+            if name.startswith("voucher_")
+        ]
+        back = give_back(Money(charge["cumulative_fen"]), purses, rate=rate)
+        given = {name: part.fen for name, part in back}
+    cash = abs(amount) - sum(given.values())
+    if cash:
+        given["cash"] = cash
+    found: dict[str, int] = defaultdict(int)
+    for one in parts:
+        found[_source(one)] += one["content"]["fen"]
+    for name, fen in found.items():
+        if amount < 0 and name != "cash":
+            taken[name] -= fen
+    if given != dict(found):
+        yield f"{named}：更正应动 {_split(given)}，账上动了 {_split(found)}"
 
 
 def _source(one: Bundle) -> str:
@@ -211,11 +246,34 @@ def redemptions(bundle: Bundle) -> Iterator[str]:
             captured=None if captured is None else Money(captured),
         )
         due, _ = four.due(rate=Fraction(*voucher["rate"]), face=Money(voucher["face_fen"]))
-        if max(due.fen, row["before_fen"]) != row["cumulative_fen"]:
-            yield f"{name}：四数中最小的给 {due.fen} 分，记的累计是 {row['cumulative_fen']} 分"
+        most = due.fen
+        if captured is not None:  # what the voucher's own jobs still have, after earlier ones
+            most = min(most, row["before_fen"] + captured - _redeemed_before(bundle, row))
+        if max(most, row["before_fen"]) != row["cumulative_fen"]:
+            yield f"{name}：四数中最小的给 {most} 分，记的累计是 {row['cumulative_fen']} 分"
         if row["cumulative_fen"] - row["before_fen"] != row["amount_fen"]:
             yield f"{name}：累计减此前不是本次的 {row['amount_fen']} 分"
         yield from _paid(bundle, row)
+
+
+def _redeemed_before(bundle: Bundle, row: Bundle) -> int:
+    """What earlier redemptions took with them, less what corrections gave back of it until then."""
+    ours = [
+        one["number"] for one in bundle["transfers"] if one["content"]["cause"] == row["redemption"]
+    ]
+    back: int = sum(
+        one["content"]["fen"]
+        for one in bundle["transfers"]
+        if one["content"]["key"].startswith("correct-paid:")
+        and one["content"]["key"].endswith(f":{row['voucher']}")
+        and one["number"] < max(ours, default=2**62)
+    )
+    earlier: int = sum(
+        one["amount_fen"]
+        for one in bundle["redemptions"]
+        if one["voucher"] == row["voucher"] and one["number"] < row["number"]
+    )
+    return earlier - back
 
 
 def _paid(bundle: Bundle, row: Bundle) -> Iterator[str]:
@@ -223,8 +281,8 @@ def _paid(bundle: Bundle, row: Bundle) -> Iterator[str]:
     drawn = 0
     for one in bundle["transfers"]:
         said = one["content"]
-        if said["reason"] == "capture" and said["key"].endswith(f":{row['voucher']}"):
-            drawn += said["fen"]
+        if said["key"].endswith(f":{row['voucher']}"):
+            drawn += {"capture": 1, "correction": -1}.get(said["reason"], 0) * said["fen"]
         ours = said["reason"] == "redemption_paid" and lines[said["cause"]]["basis"] == name
         if ours and said["fen"] != row["amount_fen"]:
             yield f"{name}：核定 {row['amount_fen']} 分，拨付 {said['fen']} 分"

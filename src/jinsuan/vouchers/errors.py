@@ -48,6 +48,22 @@ class ProgrammeClosed(DomainError):
 
 
 @dataclass(eq=False)
+class ProgrammeRuns(DomainError):
+    """算力券年度还没有结束: what waits for its vouchers is not given up yet."""
+
+    code: ClassVar[str] = "vouchers.programme_runs"
+    programme: str
+    on: date
+    closes_on: date
+
+    def explain(self) -> str:
+        return (
+            f"没有按年度结束办理：{self.programme} 到 {self.closes_on}（含）才结束，今天是 {self.on}。"
+            "公示期满照常发券；不发的，请按撤回或撤销办理。"
+        )
+
+
+@dataclass(eq=False)
 class VoucherTermsInvalid(DomainError):
     """券面要素有误."""
 
@@ -158,6 +174,21 @@ class RedemptionRefused(DomainError):
 
     def explain(self) -> str:
         return f"没有办理兑付：{self.problem}。{self.mend}"
+
+
+@dataclass(eq=False)
+class NewDoubts(DomainError):
+    """核查以后又有新的疑点."""
+
+    code: ClassVar[str] = "vouchers.new_doubts"
+    case: str
+    titles: tuple[str, ...]
+
+    def explain(self) -> str:
+        return (
+            f"没有签署：案件 {self.case} 在上次核查以后又有 {len(self.titles)} 个新疑点"
+            f"（{'；'.join(self.titles)}）。请在案件页核实、写明结论后再签。"
+        )
 
 
 @dataclass(eq=False)

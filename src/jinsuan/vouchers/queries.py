@@ -294,3 +294,9 @@ def _funding(row: Funding) -> FundingView:
 def _source(row: FundingSource) -> SourceView:
     voucher = None if row.voucher_id is None else Ref("voucher", row.voucher_id)
     return SourceView(voucher=voucher, held=Money(row.held_fen), captured=Money(row.captured_fen))
+
+
+def shortfall_of(attempts: Iterable[UUID]) -> Money:
+    """What these attempts were charged beyond what their holds could cover."""
+    found = Funding.objects.filter(attempt__in=list(attempts)).aggregate(fen=Sum("shortfall_fen"))
+    return Money(int(found["fen"] or 0))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from jinsuan.casework import snapshot
 from jinsuan.casework.actions.cases import check_free_to_act
+from jinsuan.casework.actions.evidence import UNCHECKED
 from jinsuan.casework.errors import ConflictOfInterest
 from jinsuan.casework.models import Case, Decision, Finding, Notice, Objection
 from jinsuan.casework.moves import LEVEL_OF, TABLES, Level
@@ -89,6 +90,7 @@ class FindingView:
     closed_by: UUID | None
     closed_at: datetime | None
     may_close: bool
+    unchecked: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +318,7 @@ def _findings(case: Case, viewer: Actor) -> tuple[FindingView, ...]:
             closed_by=one.closed_by,
             closed_at=one.closed_at,
             may_close=one.closed_at is None and viewer.role == one.owner,
+            unchecked=one.code.endswith(UNCHECKED),
         )
         for one in rows
     )

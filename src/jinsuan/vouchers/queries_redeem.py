@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from fractions import Fraction
 from uuid import UUID
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from jinsuan.casework.models import Case
 from jinsuan.kernel.money import Money
@@ -28,9 +28,10 @@ def four_of(voucher: Voucher, *, through: date) -> Four:
     assert voucher.contract_id is not None, "only a voucher granted on a contract is redeemed"
     terms = terms_of(voucher.programme.pack, voucher.programme.rule)
     lines = ContractLine.objects.filter(contract=voucher.contract_id, category__in=terms.categories)
+    end = datetime.combine(through + timedelta(days=1), time(), BEIJING)
+    # What a correction took back counts from the moment it is known: it was never used at all.
     charges = Charge.objects.filter(
-        attempt__contract=voucher.contract_id,
-        recorded_at__lt=datetime.combine(through + timedelta(days=1), time(), BEIJING),
+        Q(recorded_at__lt=end) | Q(amount_fen__lt=0), attempt__contract=voucher.contract_id
     )
     metered = _sum(charges.aggregate(fen=Sum("amount_fen"))["fen"])
     attempts = Meter.objects.filter(contract=voucher.contract_id).values("attempt")
@@ -55,14 +56,62 @@ def drawn(voucher: UUID) -> Money:
     return _sum(rows.aggregate(fen=Sum("captured_fen"))["fen"])
 
 
+def reclaimed(voucher: UUID) -> Money:
+    """What corrections gave back to a voucher after it had been paid to the provider."""
+    rows = FundingSource.objects.filter(voucher=voucher)
+    return _sum(rows.aggregate(fen=Sum("reclaimed_fen"))["fen"])
+
+
+def reclaim_open(voucher: UUID) -> Money:
+    """What of it no clawback has answered for yet."""
+    done = Clawback.objects.filter(voucher=voucher, confirmed_at__isnull=False)
+    return reclaimed(voucher) - _sum(done.aggregate(fen=Sum("corrected_fen"))["fen"])
+
+
+def approved_on(voucher: UUID) -> Money:
+    """核定兑付 of a voucher, paid or about to be."""
+    rows = Redemption.objects.filter(voucher=voucher, case__state__in=("payable", "paid"))
+    return _sum(rows.aggregate(fen=Sum("amount_fen"))["fen"])
+
+
+def paid_too_much(voucher: Voucher, *, on: date) -> Money:
+    """What was approved on a voucher beyond what the numbers give now, less what was clawed back."""
+    due, _ = four_of(voucher, through=on).due(rate=voucher.rate, face=Money(voucher.face_fen))
+    back = Clawback.objects.filter(voucher=voucher, confirmed_at__isnull=False)
+    clawed = _sum(back.aggregate(fen=Sum("amount_fen"))["fen"])
+    return max(approved_on(voucher.id) - clawed - due, Money(0))
+
+
 def redeemed_before(voucher: UUID, *, number: int) -> Money:
     """What earlier redemptions of a voucher came to; refused and withdrawn ones count nothing."""
+    clawed = Clawback.objects.filter(voucher=voucher, confirmed_at__isnull=False)
+    return _redeemed(voucher, number=number) - _sum(clawed.aggregate(fen=Sum("amount_fen"))["fen"])
+
+
+def _redeemed(voucher: UUID, *, number: int) -> Money:
     rows = Redemption.objects.filter(voucher=voucher, number__lt=number)
     live = rows.exclude(case__state__in=_DEAD)
-    clawed = Clawback.objects.filter(voucher=voucher, confirmed_at__isnull=False)
-    return _sum(live.aggregate(fen=Sum("amount_fen"))["fen"]) - _sum(
-        clawed.aggregate(fen=Sum("amount_fen"))["fen"]
-    )
+    return _sum(live.aggregate(fen=Sum("amount_fen"))["fen"])
+
+
+def due_now(voucher: Voucher, *, through: date, number: int) -> tuple[Four, Money, Money, str]:
+    """The numbers of the n-th redemption: the four, what is due in all, what was before, and which
+    number binds.
+
+    What was clawed back counts no longer as redeemed, so it falls due again. But where jobs drew on
+    the voucher (抵扣) its money left with the first payment, and a claim on the same provider holds
+    other vouchers' money, too: nothing falls due beyond what this voucher's own jobs still have.
+    """
+    four = four_of(voucher, through=through)
+    found, binding = four.due(rate=voucher.rate, face=Money(voucher.face_fen))
+    before = redeemed_before(voucher.id, number=number)
+    if four.captured is not None:
+        most = before + four.captured - _redeemed(voucher.id, number=number)
+        most += reclaimed(voucher.id)
+        if most < found:
+            found, binding = most, "captured"
+    # Less than before (a correction) is nothing due here; what is too much is clawed back.
+    return four, max(found, before), before, binding
 
 
 def _sum(fen: int | None) -> Money:
@@ -72,6 +121,13 @@ def _sum(fen: int | None) -> Money:
 def owes_account(organisation: UUID, programme: str) -> str:
     """What an organisation has to give back of one programme."""
     return accounts.receivable(Ref("organisation", organisation), programme.replace(":", "-"))
+
+
+def reclaim_account(provider: UUID) -> str:
+    """What corrections gave back to vouchers of money that the treasury has paid to this provider,
+    until a clawback answers for it.
+    """
+    return accounts.receivable(Ref("organisation", provider), accounts.VOUCHER)
 
 
 def owed(organisation: UUID) -> Money:
@@ -143,10 +199,9 @@ def redemption_view(case: Case) -> RedemptionView | None:
     )
     cumulative, before, binding = Money(row.cumulative_fen), Money(row.before_fen), row.binding
     if case.state in STILL_MEASURED:
-        four = four_of(row.voucher, through=row.through)
-        due, binding = four.due(rate=row.voucher.rate, face=face)
-        before = redeemed_before(row.voucher_id, number=row.number)
-        cumulative = max(due, before)
+        four, cumulative, before, binding = due_now(
+            row.voucher, through=row.through, number=row.number
+        )
     amounts = [(name, getattr(four, name)) for name in names]
     if four.captured is not None:
         amounts.append(("captured", four.captured))

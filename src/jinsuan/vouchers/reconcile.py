@@ -5,7 +5,7 @@ A difference belongs to the account whose payments it makes doubtful:
 
 - the totals of an account are not the fold of its transfers: that account;
 - a transfer is not what was recorded: the accounts at both its ends;
-- captures + shortfalls of a charge are not the charge: what its transfers credited, or the
+- captures + shortfalls (for a correction, what it moved) of a charge are not the charge: what its transfers credited, or the
   provider's cash claim where there are none;
 - what a provider was credited in all is not what it was charged for: its cash claim;
 - a voucher's face is not what was issued to it: the voucher;
@@ -30,7 +30,7 @@ from jinsuan.ledger.check import wrong_accounts, wrong_transfers
 from jinsuan.ledger.queries import balances
 from jinsuan.ledger.reasons import Reason
 from jinsuan.ledger.snapshot import one_snapshot
-from jinsuan.ledger.sums import CauseSum, by_cause, credited
+from jinsuan.ledger.sums import CauseSum, by_cause, credited, earned
 from jinsuan.metering.sums import ChargeSum, charged_to_pay, every_charge, meters_apart
 from jinsuan.vouchers.models import Difference, Programme, Voucher
 
@@ -163,8 +163,8 @@ def _side_by_side() -> Iterator[tuple[ChargeSum | None, CauseSum | None]]:
 def _providers(explained: Mapping[str, int]) -> Iterator[Found]:
     due = {str(Ref("organisation", pk)): fen for pk, fen in charged_to_pay().items()}
     came: dict[str, Money] = defaultdict(lambda: NOTHING)
-    for code, amount in credited(Kind.PAYABLE, CHARGED).items():
-        came[accounts.parse(code).id] += amount
+    for owner, amount in earned(CHARGED).items():
+        came[owner] += amount
     for name in sorted(due.keys() | came.keys()):
         expected, found = due.get(name, NOTHING), came[name]
         if found.fen - expected.fen != explained.get(name, 0):

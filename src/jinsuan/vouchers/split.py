@@ -46,6 +46,25 @@ def split(amount: Money, purses: Sequence[Purse], *, rate: Fraction) -> Split:
     return split_step(Money(0), amount, purses, rate=rate, voucher_so_far=Money(0))
 
 
+def give_back(
+    after: Money, taken: Sequence[Purse], *, rate: Fraction
+) -> tuple[tuple[str, Money], ...]:
+    """What each voucher gets back when a charge is corrected to `after`: all beyond the same
+    floor(rate x cumulative), from the voucher that was drawn last. The rest of what goes back is cash.
+
+    Args:
+        taken: what was drawn from each voucher; `left` is that.
+    """
+    over = Money.total(purse.left for purse in taken) - after.times(rate, Rounding.DOWN)
+    found: list[tuple[str, Money]] = []
+    for purse in sorted(taken, key=lambda p: (p.expires_on, p.voucher), reverse=True):
+        part = min(purse.left, over)
+        if part > Money(0):
+            found.append((purse.voucher, part))
+            over -= part
+    return tuple(found)
+
+
 def split_step(
     before: Money,
     amount: Money,

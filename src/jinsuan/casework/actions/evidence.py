@@ -23,6 +23,8 @@ from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.actions import Note, record
 
 SAME_FILE = "same_file"
+UNCHECKED = "_unchecked"
+"""How the code of a finding ends that says: this could not be checked."""
 
 
 @transaction.atomic
@@ -81,9 +83,12 @@ def _open_finding(
 
 @transaction.atomic
 def close_finding(
-    finding: UUID, *, confirmed: bool, reason: str, actor: Actor, now: datetime
+    finding: UUID, *, confirmed: bool, reason: str, proof: str = "", actor: Actor, now: datetime
 ) -> None:
     """The owner's named decision (结论), with a reason. It unfreezes and decides nothing else.
+
+    Args:
+        proof: what was looked at instead (依据), for a check that could not run: there it is a must.
 
     Raises:
         NotFound: no such finding for this actor.
@@ -104,8 +109,13 @@ def close_finding(
         raise FindingClosed(found.title)
     if not reason.strip():
         raise BadInput("结论", "没有写明理由", "请写明核实了什么、依据是什么。")
+    if found.code.endswith(UNCHECKED) and not proof.strip():
+        raise BadInput(
+            "依据", "没有填写，而这一项平台没有核对过", "请写明人工查了什么材料、在哪里、结果如何。"
+        )
     found.verdict = Finding.Verdict.CONFIRMED if confirmed else Finding.Verdict.EXPLAINED
-    found.reason, found.closed_by, found.closed_at = reason.strip(), actor.person, now
+    words = [reason.strip(), *([f"依据：{proof.strip()}"] if proof.strip() else [])]
+    found.reason, found.closed_by, found.closed_at = "\n".join(words), actor.person, now
     found.save(update_fields=["verdict", "reason", "closed_by", "closed_at"])
     after = {"case": row.number, "code": found.code, "verdict": str(found.verdict)}
     note = Note(

@@ -135,15 +135,13 @@ def _check_order(
 
 
 def _replace(order: PaymentOrder, line: UUID) -> None:
-    """The bank's return gives way to a new line for the same fact, payee case and amount."""
+    """The bank's return gives way to a new line for the same fact and case. Its amount is the
+    fact's own, which may have been approved anew since.
+    """
     old = PaymentLine.objects.select_for_update().filter(id=line).first()
-    same = old is not None and (old.case_id, old.basis, old.amount_fen) == (
-        order.case,
-        str(order.basis),
-        order.amount.fen,
-    )
+    same = old is not None and (old.case_id, old.basis) == (order.case, str(order.basis))
     if old is None or not same or old.state != PaymentLine.State.REJECTED:
-        raise PaymentRefused("要重拨的一笔没有被银行退回，或金额、事由不同", "请核对明细。")
+        raise PaymentRefused("要重拨的一笔没有被银行退回，或事由不同", "请核对明细。")
     old.state = PaymentLine.State.RETRIED
     old.save(update_fields=["state"])
 

@@ -23,7 +23,7 @@ from jinsuan.entrypoints.api.case_shapes import CaseOut, CasePageOut, full, row_
 from jinsuan.entrypoints.api.errors import BodyUnreadable
 from jinsuan.entrypoints.api.once import key_of, once
 from jinsuan.entrypoints.api.openapi import CANCEL_BODY, KEYED, REFUSED
-from jinsuan.entrypoints.case_moves import take_move
+from jinsuan.entrypoints.case_moves import check_before_signing, take_move
 from jinsuan.kernel.errors import BadInput, NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor
@@ -302,6 +302,8 @@ def _move(request: HttpRequest, text: str, kind: str) -> HttpResponse:
 
     def chosen() -> Money:
         return bodies.read_amount(given, "chosen")
+
+    check_before_signing(case_file(actor, number, now=now), name, now=now)
 
     def act() -> str:
         file = case_file(actor, number, now=now)

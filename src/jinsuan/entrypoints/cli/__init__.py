@@ -11,10 +11,13 @@ from jinsuan.entrypoints.cli import (
     agent,
     bank,
     book,
+    check,
+    corrections,
     job,
     key,
     money,
     policy,
+    readings,
     reconcile,
     registry,
     seal,
@@ -42,6 +45,9 @@ book.app.command("reconcile")(reconcile.reconcile)
 book.app.command("clear")(reconcile.clear)
 app.add_typer(book.app, name="book")
 app.add_typer(bank.app, name="bank")
+app.add_typer(readings.app, name="readings")
+app.add_typer(corrections.app, name="correction")
+app.add_typer(check.app, name="check")
 app.add_typer(money.payees, name="payee")
 app.add_typer(money.refunds, name="refund")
 app.add_typer(money.payouts, name="payout")

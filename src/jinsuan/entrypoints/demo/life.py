@@ -17,6 +17,7 @@ from jinsuan.casework.actions.payments import (
     send_batch,
 )
 from jinsuan.casework.models import PaymentBatch
+from jinsuan.entrypoints.demo.check_data import provide_check_data
 from jinsuan.entrypoints.demo.setup import SETUP, demo_actor
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
@@ -45,6 +46,7 @@ from jinsuan.vouchers.actions.issue import open_year
 from jinsuan.vouchers.actions.pay import book_paid_lines, make_redemption_batch, retry_payment
 from jinsuan.vouchers.actions.redeem import (
     approve_redemption,
+    latest_through,
     numbers,
     start_redemption,
     submit_redemption,
@@ -187,6 +189,9 @@ def grant_three(centre: str, hands: Hands, fact: Fact, *, now: datetime) -> list
     startup = next(
         a for a in tenants.values() if a.person not in (first.person, hands.chemist.person)
     )
+    # The checks ask what held when the papers came in.
+    known = [provider, *(a.organisation for a in (first, startup, hands.chemist) if a.organisation)]
+    provide_check_data(known, now=now - BEFORE)
     year = beijing_date(now).year
     found = []
     for number, (tenant, programme, answers) in enumerate(
@@ -267,22 +272,26 @@ def _apply(
 def redeem_and_pay(
     life: Life, hands: Hands, fact: Fact, *, rejected_first: bool, now: datetime
 ) -> Money:
-    """Invoice, redemption by four numbers, approval, batch, bank; returns what was paid."""
+    """Invoice, redemption by four numbers, approval, batch, bank; returns what was paid.
+
+    Args:
+        now: the day after the use at the earliest, as only days that are over are paid for.
+    """
     voucher = Voucher.objects.select_related("programme").get(id=life.voucher.id)
     assert voucher.contract_id is not None and voucher.provider_id is not None
-    today = beijing_date(now)
+    through = latest_through(now)
     register_invoice(
         f"{time.time_ns():020d}"[-20:],
         seller=voucher.provider_id,
         buyer=voucher.tenant_id,
         amount=Money.yuan("10000"),
-        issued_on=today,
+        issued_on=through,
         contract=voucher.contract_id,
         actor=hands.seller,
         now=now,
     )
     payee = hands.seller if voucher.programme.pays == "deduct" else life.tenant
-    case = start_redemption(voucher.id, through=today, actor=payee, now=now)
+    case = start_redemption(voucher.id, through=through, actor=payee, now=now)
     submit_redemption(case.id, actor=payee, now=now)
     assert pass_checks(case.id, actor=PLATFORM, now=now)
     officer = demo_actor(Role.PROVINCIAL_OFFICER)

@@ -7,7 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +122,13 @@ def _tell_vouchers(client: Client, url: str, tell: Teller, processes: Processes)
     processes.check()
 
     tell.step("兑付：一张付给算力企业，一张付给用户（银行先退回一次），一张付后追缴")
+    # Only days that are over are paid for, so this part of the story is tomorrow's.
+    tomorrow = clock.now() + timedelta(days=1)
     paid = [
-        life.redeem_and_pay(one, hands, tell.fact, rejected_first=number == 1, now=clock.now())
+        life.redeem_and_pay(one, hands, tell.fact, rejected_first=number == 1, now=tomorrow)
         for number, one in enumerate(lives)
     ]
-    life.claw_back(lives[2], paid[2], hands, tell.fact, now=clock.now())
+    life.claw_back(lives[2], paid[2], hands, tell.fact, now=tomorrow)
     for programme in sorted({one.programme for one in lives}):
         sums = life.programme_sums(programme)
         tell.fact(

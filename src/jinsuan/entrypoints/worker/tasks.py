@@ -52,6 +52,14 @@ def sweep(timestamp: int) -> int:
 
 
 @app.periodic(cron="*/5 * * * *")
+@app.task(name="usage_files", queueing_lock="usage_files")
+def usage_files(timestamp: int) -> int:
+    """Every five minutes: usage files whose import was cut off."""
+    del timestamp
+    return _run(ticks.usage_files)
+
+
+@app.periodic(cron="*/5 * * * *")
 @app.task(name="vouchers", queueing_lock="vouchers")
 def vouchers(timestamp: int) -> int:
     """Every five minutes: vouchers whose last day is over."""

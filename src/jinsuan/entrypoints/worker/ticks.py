@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.ref import Actor
 from jinsuan.ledger.delivery import NOTIFY, ROWS, deliver
 from jinsuan.ledger.seal import seal_all
+from jinsuan.metering.queries_usage_files import left_undone
 from jinsuan.vouchers.actions import book_differences, expire_due, sweep_ended, warn_expiring
 from jinsuan.vouchers.actions.grant import (
     cases_in_check,
@@ -41,6 +42,8 @@ log = structlog.get_logger(__name__)
 PAUSE_SECONDS = 0.05
 """Between two ticks of a turn: what comes in meanwhile is done together."""
 LONGEST_TURN_SECONDS = 20
+LEFT_ALONE = timedelta(minutes=10)
+"""After this an import that is not done is taken for one that was cut off."""
 TURN_LOCK = 0x6A73_7475_726E
 """PostgreSQL's advisory lock of who has the turn. It goes with its connection, so a killed worker
 never keeps it."""
@@ -146,6 +149,22 @@ def reconcile(now: Clock) -> int:
 
 def _reconciled(now: Clock) -> int:
     return book_differences(differences(bank_totals()), actor=RECONCILE, now=now())
+
+
+def usage_files(now: Clock) -> int:
+    """Go on with usage files that somebody began to import and left; returns how many stretches.
+
+    Whoever still works on one loses nothing: where a file is cut changes no figure.
+    """
+    ends, done = time.monotonic() + LONGEST_TURN_SECONDS, 0
+    for file in left_undone(received_before=now() - LEFT_ALONE):
+        while time.monotonic() < ends and tried(partial(_booked, file, now), "usage_files"):
+            done += 1
+    return done
+
+
+def _booked(file: UUID, now: Clock) -> int:
+    return int(dispatch.book_next(file, now=now()))
 
 
 def seal(now: Clock) -> int:

@@ -26,7 +26,7 @@ from jinsuan.metering.models import (
     UsageReading,
 )
 from jinsuan.metering.queries import tariffs_on
-from jinsuan.metering.rating import Shape, charge_so_far
+from jinsuan.metering.rating import Prices, Shape, charge_so_far
 from jinsuan.metering.readings import Claim, doubt
 
 
@@ -92,8 +92,9 @@ _HELD = """
     WHERE attempt = ANY (%s::uuid[])
 """
 _LAST = """
-    SELECT attempt, resource, max(milli_unit_seconds) FROM metering_usagereading
-    WHERE attempt = ANY (%s::uuid[]) GROUP BY attempt, resource
+    SELECT attempt, resource, coalesce(max(milli_unit_seconds) FILTER (WHERE correction = 0), 0),
+           max(correction) > 0
+    FROM metering_usagereading WHERE attempt = ANY (%s::uuid[]) GROUP BY attempt, resource
 """
 
 
@@ -117,14 +118,19 @@ def record(readings: Sequence[Reading], *, now: datetime) -> int:
     attempts = list({r.attempt for r in readings})
     since: dict[UUID, datetime] = dict(read(_LOCK_METERS, [attempts]))
     held = {(attempt, resource): milli for attempt, resource, milli in read(_HELD, [attempts])}
-    last = {(attempt, resource): value for attempt, resource, value in read(_LAST, [attempts])}
+    known = read(_LAST, [attempts])
+    last = {(attempt, resource): value for attempt, resource, value, _ in known}
+    corrected = {(attempt, resource) for attempt, resource, _, by_people in known if by_people}
     good: list[UsageReading] = []
     aside: list[DoubtfulReading] = []
     for r in sorted(readings, key=lambda r: (r.attempt, r.resource, r.milli_unit_seconds)):
         assert r.attempt in since, f"no meter for attempt {r.attempt}"
         before = last.get((r.attempt, r.resource), 0)
         claim = Claim(
-            held_milli=held.get((r.attempt, r.resource)), since=since[r.attempt], last=before
+            held_milli=held.get((r.attempt, r.resource)),
+            since=since[r.attempt],
+            last=before,
+            corrected=(r.attempt, r.resource) in corrected,
         )
         why = doubt(r.milli_unit_seconds, r.occurred_at, claim, now=now)
         values = {
@@ -148,7 +154,9 @@ def record(readings: Sequence[Reading], *, now: datetime) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One new charge: what the attempt costs in all by now, and what of it is new."""
+    """One new charge: what the attempt costs in all by now, and what of it is new (below nought
+    only by a correction).
+    """
 
     charge: UUID
     attempt: UUID
@@ -172,56 +180,72 @@ def charge(attempts: Sequence[UUID], *, now: datetime) -> list[Step]:
     prices: dict[UUID, dict[str, int]] = defaultdict(dict)
     for price in LockedPrice.objects.filter(attempt__in=ids):
         prices[price.attempt][price.resource] = price.millifen_per_hour
-    latest = _latest_readings(ids)
+    latest = latest_readings(ids)
     steps: list[Step] = []
     lines: list[ChargeLine] = []
     charges: list[Charge] = []
     for meter in meters:
-        readings = latest[meter.attempt]
-        usage = {r.resource: r.milli_unit_seconds for r in readings}
-        limit = Money(meter.authorised_fen)
-        whole = charge_so_far(usage, prices[meter.attempt], limit=limit)
-        amount = whole - Money(meter.charged_fen)
-        assert amount >= Money(0), (meter.attempt, whole, meter.charged_fen)
         meter.due = False
-        if not amount:
+        row = next_charge(meter, latest[meter.attempt], prices[meter.attempt], now=now)
+        if row is None:
             continue
-        meter.charges += 1
-        meter.charged_fen = whole.fen
-        row = Charge(
-            attempt=meter,
-            job=meter.job,
-            number=meter.charges,
-            cumulative_fen=whole.fen,
-            amount_fen=amount.fen,
-            recorded_at=now,
-        )
+        assert row.amount_fen > 0, (meter.attempt, row.amount_fen)
         charges.append(row)
-        lines += [
-            ChargeLine(charge=row, reading=r, millifen_per_hour=prices[meter.attempt][r.resource])
-            for r in readings
-        ]
-        steps.append(
-            Step(
-                charge=row.id,
-                attempt=meter.attempt,
-                job=meter.job,
-                number=row.number,
-                cumulative=whole,
-                amount=amount,
-            )
-        )
+        lines += charge_lines(row, latest[meter.attempt], prices[meter.attempt])
+        steps.append(step_of(row))
     Charge.objects.bulk_create(charges)
     ChargeLine.objects.bulk_create(lines)
     update_rows(meters, ["due", "charges", "charged_fen"])
     return steps
 
 
-def _latest_readings(attempts: set[UUID]) -> dict[UUID, list[UsageReading]]:
-    """The largest reading of each resource of each attempt."""
+def next_charge(
+    meter: Meter, readings: Sequence[UsageReading], prices: Prices, *, now: datetime
+) -> Charge | None:
+    """What readings change, not saved; the meter's own numbers change with it. None: not a fen."""
+    usage = {r.resource: r.milli_unit_seconds for r in readings}
+    whole = charge_so_far(usage, prices, limit=Money(meter.authorised_fen))
+    amount = whole - Money(meter.charged_fen)
+    if not amount:
+        return None
+    meter.charges += 1
+    meter.charged_fen = whole.fen
+    return Charge(
+        attempt=meter,
+        job=meter.job,
+        number=meter.charges,
+        cumulative_fen=whole.fen,
+        amount_fen=amount.fen,
+        recorded_at=now,
+    )
+
+
+def charge_lines(
+    charge: Charge, readings: Sequence[UsageReading], prices: Prices
+) -> list[ChargeLine]:
+    """What a charge rests on, not saved."""
+    return [
+        ChargeLine(charge=charge, reading=r, millifen_per_hour=prices[r.resource]) for r in readings
+    ]
+
+
+def step_of(row: Charge) -> Step:
+    """A charge as whoever pays it wants to know it."""
+    return Step(
+        charge=row.id,
+        attempt=row.attempt_id,
+        job=row.job,
+        number=row.number,
+        cumulative=Money(row.cumulative_fen),
+        amount=Money(row.amount_fen),
+    )
+
+
+def latest_readings(attempts: set[UUID]) -> dict[UUID, list[UsageReading]]:
+    """The reading of each resource of each attempt that counts: the last corrected, or the largest."""
     rows = (
         UsageReading.objects.filter(attempt__in=attempts)
-        .order_by("attempt", "resource", "-milli_unit_seconds")
+        .order_by("attempt", "resource", "-correction", "-milli_unit_seconds")
         .distinct("attempt", "resource")
     )
     latest: dict[UUID, list[UsageReading]] = defaultdict(list)

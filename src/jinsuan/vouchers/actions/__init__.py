@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from jinsuan.vouchers.actions.cash import book_top_up
 from jinsuan.vouchers.actions.differences import book_differences, clear_difference
-from jinsuan.vouchers.actions.escrow import Capture, Want, capture, hold, release, top_up
+from jinsuan.vouchers.actions.escrow import (
+    Capture,
+    Want,
+    capture,
+    hold,
+    release,
+    top_up,
+    top_up_all,
+)
 from jinsuan.vouchers.actions.issue import issue, open_programme
 from jinsuan.vouchers.actions.life import (
     expire_due,
@@ -32,5 +40,6 @@ __all__ = [
     "suspend",
     "sweep_ended",
     "top_up",
+    "top_up_all",
     "warn_expiring",
 ]

@@ -6,7 +6,8 @@ quietly a pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from uuid import UUID
@@ -18,27 +19,31 @@ from jinsuan.casework.actions.cases import locked
 from jinsuan.casework.actions.evidence import open_finding
 from jinsuan.casework.models import Case, Finding
 from jinsuan.kernel.errors import NotAllowed
-from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.actions import Note, record
 from jinsuan.registry.queries_relations import Surroundings
+from jinsuan.vouchers.actions.paper_index import index_papers
 from jinsuan.vouchers.checks import DataLacking, Doubt, papers, parties, use
 from jinsuan.vouchers.checks.thresholds import Thresholds, thresholds
+from jinsuan.vouchers.errors import NewDoubts
 from jinsuan.vouchers.models import CheckRun
 from jinsuan.vouchers.queries_checks import (
     Subject,
     around,
     charges_of,
-    first_moment_after,
+    end_of,
     group_of,
+    invoices_of,
     movements_of,
     papers_of,
     parties_of,
     quotes_of,
     series_of,
     subject_of,
+    warning_on,
 )
+from jinsuan.vouchers.queries_redeem import four_of
 
 log = structlog.get_logger(__name__)
 LABELS = {
@@ -50,6 +55,8 @@ LABELS = {
     "after_end": "到期后计费",
     "over_contract": "合同与用量",
     "pattern": "用量形态",
+    "load": "忙闲（利用率）",
+    "invoices": "发票号码",
     "subject": "核查对象",
 }
 UNCHECKED = "{}_unchecked"
@@ -71,12 +78,13 @@ class _Look:
 
     @cached_property
     def papers(self) -> tuple[papers.Paper, list[papers.Paper]]:
+        index_papers(self.subject.application, self.at.copies)
         return papers_of(self.subject, self.group)
 
     @property
     def contract(self) -> UUID:
         if self.subject.contract is None:
-            raise DataLacking("合同没有登记，计量无从对照")
+            raise DataLacking("合同没有登记，计量无从对照", "请退回补正，登记合同")
         return self.subject.contract
 
 
@@ -108,7 +116,7 @@ def _after_end(look: _Look) -> list[Doubt]:
     return use.after_end(
         charges_of(look.contract),
         contract=Ref("contract", look.contract),
-        ends=first_moment_after(look.subject.application.ends_on),
+        ends=end_of(look.subject),
         at=look.at.after_end,
     )
 
@@ -116,10 +124,12 @@ def _after_end(look: _Look) -> list[Doubt]:
 def _over_contract(look: _Look) -> list[Doubt]:
     asked, row = look.subject.redemption, look.subject.application
     assert asked is not None, "only redemptions are compared with use"
+    # As they are now: what stands on the row was worked out when it was handed in.
+    four = four_of(asked.voucher, through=asked.through)
     return use.over_contract(
         contract=Ref("contract", look.contract),
-        amount=Money(asked.contract_fen),
-        metered=Money(asked.metered_fen),
+        amount=four.contract,
+        metered=four.metered,
         starts_on=row.starts_on,
         ends_on=row.ends_on,
         today=min(beijing_date(look.now), asked.through),
@@ -129,6 +139,22 @@ def _over_contract(look: _Look) -> list[Doubt]:
 
 def _pattern(look: _Look) -> list[Doubt]:
     return use.patterns(series_of(look.contract), look.at.pattern)
+
+
+def _load(look: _Look) -> list[Doubt]:
+    """Readings say what an attempt held, not what it did: nothing here can tell idle from busy."""
+    if not series_of(look.contract):
+        return []
+    raise DataLacking(
+        "读数只有占用量，没有利用率或功率，看不出是空转还是在用",
+        "请向中心索取这段时间的利用率或功率记录，核对后写明依据；中心监测接入以前，"
+        "省级可以用 jinsuan check mode load 设定只提示",
+    )
+
+
+def _invoices(look: _Look) -> list[Doubt]:
+    assert look.subject.redemption is not None, "only redemptions count invoices"
+    return papers.claimed_elsewhere(invoices_of(look.subject))
 
 
 Check = Callable[[_Look], list[Doubt]]
@@ -144,8 +170,20 @@ REDEEMING: dict[str, Check] = {
     "after_end": _after_end,
     "over_contract": _over_contract,
     "pattern": _pattern,
+    "load": _load,
+    "invoices": _invoices,
 }
 CHECKS = {"voucher": APPLYING, "redemption": REDEEMING}
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What one run came to: its checks, and every doubt with whether it freezes."""
+
+    checks: tuple[str, ...]
+    family: list[UUID]
+    found: list[tuple[Doubt, bool]]
+    warning: tuple[str, ...]
 
 
 @transaction.atomic
@@ -161,88 +199,9 @@ def check_case(case: UUID, *, actor: Actor, now: datetime) -> int:
     row = locked(case, actor=actor, now=now)
     if actor.role not in (Role.SYSTEM, Role.PROVINCIAL_OFFICER):
         raise NotAllowed("核查疑点", "平台或省级经办")
-    at, subject = thresholds(), subject_of(row)
-    checks = CHECKS[row.kind]
-    if subject is None:
-        checks, family = {}, [row.id]
-        found = [_unchecked(row, "subject", "案件里没有申领或兑付的内容", at)]
-    else:
-        family, found = subject.family, []
-        look = _Look(subject, at, now)
-        for name, check in checks.items():
-            found += _run(row, name, check, look)
-    opened = _open(row, found, family, actor=actor, now=now)
-    CheckRun.objects.create(
-        case=row,
-        moves_made=row.moves_made,
-        checks=list(checks),
-        opened=opened,
-        thresholds_digest=at.digest,
-        recorded_at=now,
-    )
-    after = {
-        "case": row.number,
-        "moves_made": row.moves_made,
-        "checks": list(checks),
-        "opened": opened,
-        "thresholds_sha256": at.digest.hex(),
-    }
-    note = Note(action="case.check", subject=Ref("case", row.id), after=after)
-    record([note], actor=actor, now=now)
-    return opened
-
-
-def checked(case: Case) -> bool:
-    """Whether the checks ran over the papers as they were last handed in."""
-    return CheckRun.objects.filter(case=case, moves_made=case.moves_made).exists()
-
-
-def _run(row: Case, name: str, check: Check, look: _Look) -> list[tuple[Doubt, bool]]:
-    """One check inside a savepoint, so that a query that fails takes nothing else with it."""
-    try:
-        with transaction.atomic():
-            return [(doubt, True) for doubt in check(look)]
-    except DataLacking as error:
-        return [_unchecked(row, name, error.why, look.at)]
-    except Exception as error:  # whatever it is, a check that fell over is no pass
-        log.exception("check failed", check=name, case=row.number)
-        why = f"核查程序出错（{type(error).__name__}），没有得出结论；错误已记入运行日志"
-        doubt, _ = _unchecked(row, name, why, look.at)
-        return [(doubt, True)]
-
-
-def _unchecked(row: Case, name: str, why: str, at: Thresholds) -> tuple[Doubt, bool]:
-    doubt = Doubt(
-        code=UNCHECKED.format(name),
-        title=f"“{LABELS[name]}”没有完成核查",
-        evidence=(Ref("case", row.id),),
-        detail=f"{why}。核查不了不等于通过，请人工核实后写明结论。",
-    )
-    return doubt, name == "subject" or name in at.unchecked_blocks
-
-
-def _open(
-    row: Case,
-    found: Iterable[tuple[Doubt, bool]],
-    family: list[UUID],
-    *,
-    actor: Actor,
-    now: datetime,
-) -> int:
-    mine = Finding.objects.filter(case=row)
-    explained = Finding.objects.filter(case__in=family, verdict=Finding.Verdict.EXPLAINED)
-    known = {
-        (code, tuple(evidence))
-        for rows in (mine, explained)
-        for code, evidence in rows.values_list("code", "evidence")
-    }
-    opened = 0
-    for doubt, blocking in found:
-        key = (doubt.code, tuple(str(one) for one in doubt.evidence))
-        if key in known:
-            continue
-        known.add(key)
-        opened += 1
+    at, looked = thresholds(), _look_through(row, now)
+    fresh = _fresh(row, looked)
+    for doubt, blocking in fresh:
         open_finding(
             row.id,
             code=doubt.code,
@@ -254,4 +213,112 @@ def _open(
             actor=actor,
             now=now,
         )
-    return opened
+    CheckRun.objects.create(
+        case=row,
+        moves_made=row.moves_made,
+        checks=list(looked.checks),
+        opened=len(fresh),
+        thresholds_digest=at.digest,
+        recorded_at=now,
+    )
+    after = {
+        "case": row.number,
+        "moves_made": row.moves_made,
+        "checks": list(looked.checks),
+        "opened": len(fresh),
+        "warns_only": list(looked.warning),
+        "thresholds_sha256": at.digest.hex(),
+    }
+    note = Note(action="case.check", subject=Ref("case", row.id), after=after)
+    record([note], actor=actor, now=now)
+    return len(fresh)
+
+
+def refuse_new_doubts(case: Case, *, now: datetime) -> None:
+    """Look once more, inside the transaction that signs: what came up since the last run, and so
+    has no finding yet, stops it. It writes no finding, because the refusal would take it back;
+    whoever catches this runs `check_case` afterwards.
+
+    Raises:
+        NewDoubts: with the titles.
+    """
+    fresh = _fresh(case, _look_through(case, now))
+    titles = tuple(dict.fromkeys(doubt.title for doubt, blocking in fresh if blocking))
+    if titles:
+        raise NewDoubts(case.number, titles)
+
+
+def _look_through(row: Case, now: datetime) -> _Looked:
+    at, subject, warning = thresholds(), subject_of(row), warning_on(beijing_date(now))
+    if subject is None:
+        words = "案件里没有申领或兑付的内容"
+        doubt = _unchecked(row, "subject", words, "请退回补正")
+        return _Looked((), [row.id], [(doubt, True)], warning)
+    look, found = _Look(subject, at, now), list[tuple[Doubt, bool]]()
+    for name, check in CHECKS[row.kind].items():
+        found += _run(row, name, check, look, freezes=name not in warning)
+    return _Looked(tuple(CHECKS[row.kind]), subject.family, found, warning)
+
+
+def checked(case: Case) -> bool:
+    """Whether the checks ran over the papers as they were last handed in."""
+    return CheckRun.objects.filter(case=case, moves_made=case.moves_made).exists()
+
+
+def _run(
+    row: Case, name: str, check: Check, look: _Look, *, freezes: bool
+) -> list[tuple[Doubt, bool]]:
+    """One check inside a savepoint, so that a query that fails takes nothing else with it."""
+    try:
+        with transaction.atomic():
+            return [(doubt, True) for doubt in check(look)]
+    except DataLacking as error:
+        lacking = _unchecked(row, name, error.why, error.mend)
+        return [*((doubt, True) for doubt in error.found), (lacking, freezes)]
+    except Exception as error:  # whatever it is, a check that fell over is no pass
+        log.exception("check failed", check=name, case=row.number)
+        why = f"核查程序出错（{type(error).__name__}），没有得出结论；错误已记入运行日志"
+        return [(_unchecked(row, name, why, "请报告平台运维"), True)]
+
+
+def _unchecked(row: Case, name: str, why: str, mend: str) -> Doubt:
+    return Doubt(
+        code=UNCHECKED.format(name),
+        title=f"“{LABELS[name]}”未能核对",
+        evidence=(Ref("case", row.id),),
+        detail=f"{why}。核查不了不等于通过：{mend}。",
+    )
+
+
+def _fresh(row: Case, looked: _Looked) -> list[tuple[Doubt, bool]]:
+    """What nobody has been asked yet."""
+    mine = Finding.objects.filter(case=row)
+    explained = Finding.objects.filter(
+        case__in=looked.family, verdict=Finding.Verdict.EXPLAINED, blocking=True
+    )
+    known = {
+        _same(code, tuple(evidence), detail, blocking=blocking)
+        for rows in (mine, explained)
+        for code, evidence, detail, blocking in rows.values_list(
+            "code", "evidence", "detail", "blocking"
+        )
+    }
+    fresh = []
+    for doubt, blocking in looked.found:
+        evidence = tuple(str(one) for one in doubt.evidence)
+        # One that froze and was answered is known as a mere warning too, and not the other way.
+        keys = {_same(doubt.code, evidence, doubt.detail, blocking=one) for one in {blocking, True}}
+        if keys & known:
+            continue
+        known |= keys
+        fresh.append((doubt, blocking))
+    return fresh
+
+
+def _same(
+    code: str, evidence: tuple[str, ...], detail: str, *, blocking: bool
+) -> tuple[object, ...]:
+    """By what a doubt is known again. What could not be checked has only the case for evidence, so
+    its words count: who explained a missing register has said nothing of a crash.
+    """
+    return (code, evidence, detail if code.endswith(UNCHECKED.format("")) else "", blocking)

@@ -20,7 +20,13 @@ from jinsuan.vouchers.actions.cash import BANK, check_not_in_file, repaid_key
 from jinsuan.vouchers.actions.redeem import payee_of
 from jinsuan.vouchers.errors import ClawbackRefused
 from jinsuan.vouchers.models import Clawback, Voucher
-from jinsuan.vouchers.queries_redeem import owed_of, owes_account, paid_on
+from jinsuan.vouchers.queries_redeem import (
+    owed_of,
+    owes_account,
+    paid_on,
+    reclaim_account,
+    reclaim_open,
+)
 
 
 @transaction.atomic
@@ -74,19 +80,30 @@ def confirm_clawback(clawback: UUID, *, actor: Actor, now: datetime) -> None:
     row = _open(clawback)
     if row.proposed_by == person:
         raise NotAllowed("复核自己提出的追缴", "另一位省级经办")
-    row.confirmed_by, row.confirmed_at = person, now
-    row.save(update_fields=["confirmed_by", "confirmed_at"])
-    code = row.voucher.programme.code
-    posting = Posting(
-        key=f"clawback:{Ref('clawback', row.id)}",
-        debit=owes_account(row.payee_id, code),
-        credit=accounts.clawback(code),
-        amount=Money(row.amount_fen),
-        reason=Reason.CLAWBACK,
-        cause=Ref("clawback", row.id),
-        occurred_at=now,
+    Voucher.objects.select_for_update(no_key=True).get(id=row.voucher_id)
+    corrected = min(Money(row.amount_fen), reclaim_open(row.voucher_id))
+    row.confirmed_by, row.confirmed_at, row.corrected_fen = person, now, corrected.fen
+    row.save(update_fields=["confirmed_by", "confirmed_at", "corrected_fen"])
+    code, ref = row.voucher.programme.code, Ref("clawback", row.id)
+    # What a correction gave back to the voucher is owed for that, and no second time to the programme.
+    parts = (
+        (f"clawback:{ref}", accounts.clawback(code), Money(row.amount_fen) - corrected),
+        (f"clawback:{ref}:corrected", reclaim_account(row.payee_id), corrected),
     )
-    post([posting], actor=actor, now=now)
+    postings = [
+        Posting(
+            key=key,
+            debit=owes_account(row.payee_id, code),
+            credit=credit,
+            amount=amount,
+            reason=Reason.CLAWBACK,
+            cause=ref,
+            occurred_at=now,
+        )
+        for key, credit, amount in parts
+        if amount
+    ]
+    post(postings, actor=actor, now=now)
     _note("clawback.confirm", row, row.reason, actor, now)
 
 
@@ -123,6 +140,8 @@ def book_repayment(
         raise NotAllowed("登记追缴收回", "财政")
     if not bank_reference.isalnum() or len(bank_reference) > 60:
         raise BadInput("银行流水号", "应为至多 60 位字母和数字", "对照银行回单填写")
+    # Two repayments of one payee wait for each other, so that together they are never too much.
+    list(Organisation.objects.select_for_update(no_key=True).filter(id=payee))
     # Sent again it is the same fact under the same key, though by then less is owed.
     if not transfers_with_keys([repaid_key(bank_reference)]):
         check_not_in_file(bank_reference)

@@ -6,7 +6,7 @@ Every function works on many attempts at once, because each tick of the worker c
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -156,32 +156,67 @@ def top_up(attempt: UUID, cover: Money, *, actor: Actor, now: datetime) -> Money
     Raises:
         NotEnoughMoney: the tenant's money ends; the caller stops the job gracefully.
     """
-    funding = Funding.objects.select_for_update(no_key=True).get(attempt=attempt)
-    cover = min(cover, Money(funding.authorised_fen))
-    more = cover - Money(funding.covered_fen)
-    if more <= Money(0) or funding.released_at is not None:
-        return Money(funding.covered_fen)
-    held = {_source_name(s): s for s in funding.sources.all()}
+    refused = top_up_all({attempt: cover}, actor=actor, now=now)
+    if refused:
+        raise refused[attempt]
+    return Money(Funding.objects.get(attempt=attempt).covered_fen)
+
+
+@transaction.atomic
+def top_up_all(
+    covers: Mapping[UUID, Money], *, actor: Actor, now: datetime
+) -> dict[UUID, NotEnoughMoney]:
+    """Hold more for many attempts, each up to its sum, in order of their ids.
+
+    An attempt without enough money holds no more than before and is named in the answer.
+    """
+    fundings = _locked(set(covers))
+    purses = wallets({f.tenant_id for f, _ in fundings.values()}, on=beijing_date(now))
+    refused: dict[UUID, NotEnoughMoney] = {}
+    postings: list[Posting] = []
+    changed: list[Funding] = []
+    raised: list[FundingSource] = []
+    fresh: list[FundingSource] = []
+    for funding, sources in fundings.values():
+        covered = Money(funding.covered_fen)
+        cover = min(covers[funding.attempt], Money(funding.authorised_fen))
+        if cover <= covered or funding.released_at is not None:
+            continue
+        wallet = purses[funding.tenant_id]
+        try:
+            parts = _more(funding, sources, cover - covered, wallet)
+        except NotEnoughMoney as error:
+            refused[funding.attempt] = error
+            continue
+        purses[funding.tenant_id] = _spent(wallet, parts)
+        held = {_source_name(s): s for s in sources}
+        funding.covered_fen = cover.fen
+        funding.top_ups += 1
+        changed.append(funding)
+        for source, amount in _each(parts):
+            postings.append(_hold_posting(funding, source, amount, now))
+            if source in held:
+                held[source].held_fen += amount.fen
+                raised.append(held[source])
+            else:
+                fresh.append(_source(funding, source, amount))
+    update_rows(changed, ["covered_fen", "top_ups"])
+    update_rows(raised, ["held_fen"])
+    FundingSource.objects.bulk_create(fresh)
+    post(postings, actor=actor, now=now)
+    return refused
+
+
+def _more(funding: Funding, sources: Sequence[FundingSource], more: Money, wallet: Wallet) -> Split:
+    """How the next part of a hold would be paid: by the vouchers that it stands on already."""
+    held = {_source_name(s): s for s in sources}
     so_far = Money.total(Money(s.held_fen) for name, s in held.items() if name != CASH)
-    wallet = wallets([funding.tenant_id], on=beijing_date(now))[funding.tenant_id]
     purses = [p for _, group in wallet.groups for p in group if p.voucher in held]
-    parts = split_step(
-        Money(funding.covered_fen), more, purses, rate=funding.rate, voucher_so_far=so_far
-    )
+    before = Money(funding.covered_fen)
+    parts = split_step(before, more, purses, rate=funding.rate, voucher_so_far=so_far)
     if parts.cash > wallet.cash:
         raise NotEnoughMoney(more, parts.voucher_total, parts.cash, wallet.cash)
-    funding.covered_fen = cover.fen
-    funding.top_ups += 1
-    for source, amount in _each(parts):
-        row = held.get(source)
-        if row is None:
-            _source(funding, source, amount).save()
-        else:
-            row.held_fen += amount.fen
-            row.save(update_fields=["held_fen"])
-    funding.save(update_fields=["covered_fen", "top_ups"])
-    post([_hold_posting(funding, s, a, now) for s, a in _each(parts)], actor=actor, now=now)
-    return cover
+    return parts
 
 
 def _source_name(row: FundingSource) -> str:

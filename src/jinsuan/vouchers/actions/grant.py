@@ -27,9 +27,9 @@ from jinsuan.ledger.queries import balance
 from jinsuan.ledger.reasons import Reason
 from jinsuan.ledger.steps import Step
 from jinsuan.registry.models import Organisation
-from jinsuan.vouchers.actions.checks import check_case, checked
+from jinsuan.vouchers.actions.checks import check_case, checked, refuse_new_doubts
 from jinsuan.vouchers.differences import check_not_stopped
-from jinsuan.vouchers.errors import ApplicantOwes, ProgrammeClosed
+from jinsuan.vouchers.errors import ApplicantOwes, ProgrammeClosed, ProgrammeRuns
 from jinsuan.vouchers.judging import Judgement, is_high, judge, limit_account
 from jinsuan.vouchers.models import Application, Programme, Voucher
 from jinsuan.vouchers.queries_redeem import owed
@@ -40,8 +40,8 @@ from jinsuan.vouchers.terms import terms_of
 def pass_checks(case: UUID, *, actor: Actor, now: datetime) -> bool:
     """The platform's own check is over (初核通过), unless a doubt is open. Returns whether it moved.
 
-    The checks run once per round of papers, here and nowhere later: what they find stays open until
-    its owner closes it with a reason, and this is called again.
+    The checks run here once per round of papers, and again before an approval is signed: what they
+    find stays open until its owner closes it with a reason, and this is called again.
     """
     row = Case.objects.select_for_update(no_key=True).get(id=case)
     if row.state != "checking":
@@ -74,6 +74,7 @@ def approve_application(
         DecisionMissing: the law does not grant it; refuse it instead, with the reasons.
         ApplicantOwes: it still has to give money back.
         ProgrammeClosed: the year is not open today.
+        NewDoubts: something came up since the checks ran; see `refuse_new_doubts`.
         InsufficientBalance: the pool or the applicant's limit has not that much left.
     """
     row = _application(case, actor, now)
@@ -84,6 +85,7 @@ def approve_application(
     owes = owed(row.case.applicant_id)
     if owes:
         raise ApplicantOwes(row.case.applicant.name, owes)
+    refuse_new_doubts(row.case, now=now)
     judged = judge(row, now=now)
     decision = decide_case(
         case,
@@ -288,8 +290,15 @@ def issue_granted(case: UUID, *, actor: Actor, now: datetime) -> Ref:
 
 @transaction.atomic
 def end_with_year(case: UUID, *, actor: Actor, now: datetime) -> None:
-    """The programme's year ended during the notice (年度结束): the money goes free, the case ends."""
+    """The programme's year ended during the notice (年度结束): the money goes free, the case ends.
+
+    Raises:
+        ProgrammeRuns: the year is not over yet.
+        NotFound, NotAllowed, MoveNotAllowed, CaseFrozen.
+    """
     row = _application(case, actor, now)
+    if beijing_date(now) <= row.programme.closes_on:
+        raise ProgrammeRuns(row.programme.title, beijing_date(now), row.programme.closes_on)
     move_case(case, "年度结束", reason=f"{row.programme.title}已经结束", actor=actor, now=now)
     assert row.decision is not None
     post(_resolve(row, Step.VOID, Ref("case", case), now), actor=actor, now=now)

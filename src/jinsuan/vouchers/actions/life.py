@@ -63,7 +63,7 @@ def revoke(voucher: UUID, *, reason: str, actor: Actor, now: datetime) -> Money:
         VoucherMoveRefused: it has ended already.
     """
     row = _move(voucher, (State.ISSUED, State.SUSPENDED), State.REVOKED, "作废", reason, actor, now)
-    return _take_back([row], actor=actor, now=now)
+    return take_back([row], actor=actor, now=now)
 
 
 def _move(
@@ -122,7 +122,7 @@ def expire_due(*, actor: Actor, now: datetime, limit: int = 500) -> int:
         row.state = State.EXPIRED
         row.save(update_fields=["state"])
     record(notes, actor=actor, now=now)
-    _take_back(rows, actor=actor, now=now)
+    take_back(rows, actor=actor, now=now)
     return len(rows)
 
 
@@ -169,10 +169,10 @@ def sweep_ended(*, actor: Actor, now: datetime) -> Money:
         .select_related("programme")
         .order_by("id")
     )
-    return _take_back(rows, actor=actor, now=now)
+    return take_back(rows, actor=actor, now=now)
 
 
-def _take_back(rows: Sequence[Voucher], *, actor: Actor, now: datetime) -> Money:
+def take_back(rows: Sequence[Voucher], *, actor: Actor, now: datetime) -> Money:
     """What is on these vouchers goes to their pool; to 过期收回 once the programme's year is over."""
     codes = {row.id: accounts.voucher(Ref("voucher", row.id)) for row in rows}
     found = balances(codes.values())

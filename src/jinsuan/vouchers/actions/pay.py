@@ -10,7 +10,7 @@ from django.db import transaction
 
 from jinsuan.casework.actions.cases import move_case
 from jinsuan.casework.actions.payments import PaymentOrder, make_batch
-from jinsuan.casework.models import PaymentLine
+from jinsuan.casework.models import Case, PaymentLine
 from jinsuan.kernel.errors import NotAllowed
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor, Ref, Role
@@ -52,6 +52,7 @@ def make_redemption_batch(cases: Sequence[UUID], *, actor: Actor, now: datetime)
         RedemptionRefused: none given, or not of one programme.
         PaymentRefused, CaseFrozen, ConflictOfInterest: see casework.
     """
+    _lock(cases)
     rows = list(
         Redemption.objects.filter(case__in=cases)
         .select_related("voucher__programme", "case")
@@ -82,13 +83,16 @@ def make_redemption_batch(cases: Sequence[UUID], *, actor: Actor, now: datetime)
 
 @transaction.atomic
 def retry_payment(line: UUID, *, actor: Actor, now: datetime) -> Ref:
-    """Order a line again that the bank sent back (重拨), in a batch of its own.
+    """Order a line again that the bank sent back (重拨), in a batch of its own. The amount is the
+    approved one, which may have changed since.
 
     Raises:
         RedemptionRefused: no such line of a redemption.
         PaymentRefused: it was not sent back.
     """
     old = PaymentLine.objects.filter(id=line, case__kind="redemption").first()
+    if old is not None:
+        _lock([old.case_id])
     row = None if old is None else Redemption.objects.filter(case=old.case_id).first()
     if old is None or row is None:
         raise RedemptionRefused("没有这一笔拨付", "请从批次的明细里选一笔。")
@@ -96,10 +100,16 @@ def retry_payment(line: UUID, *, actor: Actor, now: datetime) -> Ref:
         case=old.case_id,
         basis=Ref("redemption", row.id),
         payee=row.payee_id,
-        amount=Money(old.amount_fen),
+        amount=Money(row.amount_fen),
         retry_of=line,
     )
     return make_batch(redemption_code(row.voucher), [order], actor=actor, now=now)
+
+
+def _lock(cases: Sequence[UUID]) -> None:
+    """Before the amounts are read: an approval taken back at this moment waits, or we for it."""
+    rows = Case.objects.select_for_update(no_key=True).filter(id__in=cases).order_by("id")
+    list(rows.values_list("id"))
 
 
 @transaction.atomic

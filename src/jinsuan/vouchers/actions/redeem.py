@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -11,7 +11,7 @@ from django.db.models import Max
 from jinsuan.casework.actions.cases import locked, move_case, open_case
 from jinsuan.casework.actions.evidence import claim_documents
 from jinsuan.casework.documents import invoice
-from jinsuan.casework.models import ClaimedDocument
+from jinsuan.casework.models import ClaimedDocument, PaymentLine
 from jinsuan.casework.moves import TABLES
 from jinsuan.kernel.errors import NotAllowed, NotFound
 from jinsuan.kernel.money import Money
@@ -21,11 +21,13 @@ from jinsuan.ledger import accounts
 from jinsuan.ledger.actions import Note, Posting, post, record
 from jinsuan.ledger.reasons import Reason
 from jinsuan.metering.models import Invoice
+from jinsuan.vouchers.actions.checks import refuse_new_doubts
 from jinsuan.vouchers.differences import check_not_stopped
 from jinsuan.vouchers.errors import ApplicantOwes, RedemptionRefused
 from jinsuan.vouchers.four import LABELS
 from jinsuan.vouchers.models import Redemption, Voucher
-from jinsuan.vouchers.queries_redeem import four_of, owed, redeemed_before
+from jinsuan.vouchers.queries_checks import invoices_of, subject_of
+from jinsuan.vouchers.queries_redeem import due_now, owed
 from jinsuan.vouchers.terms import Pays, terms_of
 
 
@@ -42,6 +44,11 @@ def redemption_code(voucher: Voucher) -> str:
     return f"{terms_of(voucher.programme.pack, voucher.programme.rule).code}r"
 
 
+def latest_through(now: datetime) -> date:
+    """The last day that is wholly over in Beijing: nothing is recorded for it any more."""
+    return beijing_date(now) - timedelta(days=1)
+
+
 @transaction.atomic
 def start_redemption(voucher: UUID, *, through: date, actor: Actor, now: datetime) -> Ref:
     """Ask for what is due on a voucher up to a day (申请兑付); returns its case, a draft.
@@ -49,7 +56,7 @@ def start_redemption(voucher: UUID, *, through: date, actor: Actor, now: datetim
     Raises:
         NotFound: no such voucher for this payee.
         RedemptionRefused: it was not granted on a contract, another redemption is under way, or the
-            day is still to come.
+            day is not over: its meters still run.
         ApplicantOwes: the payee still has to give money back.
     """
     row = (
@@ -67,8 +74,12 @@ def start_redemption(voucher: UUID, *, through: date, actor: Actor, now: datetim
     owes = owed(payee_of(row))
     if owes:
         raise ApplicantOwes("收款单位", owes)
-    if through > beijing_date(now):
-        raise RedemptionRefused(f"截止日 {through} 还没有到", "请写今天或以前的日期。")
+    latest = latest_through(now)
+    if through > latest:
+        raise RedemptionRefused(
+            f"截止日 {through} 还没有过完，当天的计量还会增加",
+            f"最晚可以写 {latest}（昨天），以后的用量留到下一次兑付。",
+        )
     ends = [state.code for state in TABLES["redemption"].states if state.end]
     if row.redemptions.exclude(case__state__in=ends).exists():
         raise RedemptionRefused("这张券有一件兑付正在办理", "请等它办结，或撤回后重新提出。")
@@ -125,6 +136,7 @@ def approve_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) 
 
     Raises:
         RedemptionRefused: nothing is due any more.
+        NewDoubts: something came up since the checks ran; see `refuse_new_doubts`.
         InsufficientBalance: the voucher's money is not there (a frozen or an ended voucher).
         NotFound, NotAllowed, MoveNotAllowed, CaseFrozen, ConflictOfInterest, SamePerson.
     """
@@ -138,6 +150,14 @@ def approve_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) 
         raise RedemptionRefused(
             f"提交以后又登记了发票（{Money(handed_in)} → {Money(row.invoiced_fen)}）",
             "请退回补正，由收款单位连同新发票重新提交。",
+        )
+    refuse_new_doubts(row.case, now=now)
+    subject = subject_of(row.case)
+    late = [] if subject is None else [b.number for b in invoices_of(subject) if b.case is None]
+    if late:
+        # The sum may be the same as before, when another invoice was corrected by as much.
+        raise RedemptionRefused(
+            f"发票 {late[0]} 没有登记为本件所用", "请退回补正，由收款单位重新提交。"
         )
     move_case(case, "核定", reason=reason, actor=actor, now=now)
     row.case.refresh_from_db()
@@ -153,9 +173,10 @@ def stop_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) -> 
 
     Raises:
         NotFound, NotAllowed, MoveNotAllowed, CaseFrozen, BadInput.
-        InsufficientBalance: it was paid already.
+        RedemptionRefused: it stands in a payment batch, or the bank has it.
     """
     row = _redemption(case, actor, now)
+    _check_not_ordered(row)
     approved = row.case.moves_made
     move_case(case, "暂停拨付", reason=reason, actor=actor, now=now)
     forth = _posting(row, Reason.REDEEM, now, moves=approved)
@@ -170,6 +191,25 @@ def stop_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) -> 
     )
     post([back], actor=actor, now=now)
     _note("redemption.stop", row, actor, now)
+
+
+ORDERED = (PaymentLine.State.PENDING, PaymentLine.State.SENT, PaymentLine.State.ACCEPTED)
+
+
+def _check_not_ordered(row: Redemption) -> None:
+    """Whoever orders a payment locks the case first, as we did, so none can come in between."""
+    lines = PaymentLine.objects.filter(basis=str(Ref("redemption", row.id)), state__in=ORDERED)
+    line = lines.select_related("batch").first()
+    if line is None:
+        return
+    state = PaymentLine.State(line.state)
+    pending = state is PaymentLine.State.PENDING
+    raise RedemptionRefused(
+        f"它在拨付批次 {line.batch.number} 里（{state.label}）",
+        "请财政先取消这个批次，再暂停拨付。"
+        if pending
+        else "钱已交银行，不能再停；银行退回后可以暂停，已付的由省级经办提出追缴。",
+    )
 
 
 def _posting(row: Redemption, reason: Reason, now: datetime, moves: int | None = None) -> Posting:
@@ -193,16 +233,12 @@ def _posting(row: Redemption, reason: Reason, now: datetime, moves: int | None =
 
 def _measure(row: Redemption) -> None:
     """The numbers as they are now, written on the row."""
-    four = four_of(row.voucher, through=row.through)
-    face, rate = Money(row.voucher.face_fen), row.voucher.rate
-    cumulative, binding = four.due(rate=rate, face=face)
-    before = redeemed_before(row.voucher_id, number=row.number)
+    four, cumulative, before, binding = due_now(row.voucher, through=row.through, number=row.number)
     row.contract_fen, row.metered_fen = four.contract.fen, four.metered.fen
     row.invoiced_fen, row.paid_fen = four.invoiced.fen, four.paid.fen
     row.captured_fen = None if four.captured is None else four.captured.fen
     row.before_fen, row.binding = before.fen, binding
-    # Less than before (a correction) is nothing due here; what is too much is clawed back.
-    row.cumulative_fen = max(cumulative, before).fen
+    row.cumulative_fen = cumulative.fen
     row.amount_fen = row.cumulative_fen - row.before_fen
     row.save()
 
@@ -219,7 +255,7 @@ def numbers(row: Redemption) -> str:
 def _redemption(case: UUID, actor: Actor, now: datetime) -> Redemption:
     held = locked(case, actor=actor, now=now)
     row = (
-        Redemption.objects.select_for_update(of=("self",), no_key=True)
+        Redemption.objects.select_for_update(of=("self", "voucher"), no_key=True)
         .select_related("case", "voucher__programme")
         .filter(case=held)
         .first()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jinsuan.kernel.ref import Ref
@@ -25,11 +26,17 @@ class Doubt:
 
 
 class DataLacking(Exception):
-    """A check cannot look. It says so instead of passing (核查不了不等于通过)."""
+    """A check cannot look. It says so instead of passing (核查不了不等于通过).
 
-    def __init__(self, why: str) -> None:
+    Args:
+        why: what is missing, in words.
+        mend: what to do about it.
+        found: what it saw all the same.
+    """
+
+    def __init__(self, why: str, mend: str, found: Sequence[Doubt] = ()) -> None:
         super().__init__(why)
-        self.why = why
+        self.why, self.mend, self.found = why, mend, tuple(found)
 
 
 def refs(*found: Ref) -> tuple[Ref, ...]:

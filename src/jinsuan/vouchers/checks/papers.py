@@ -39,6 +39,30 @@ class Paper:
     on: date
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Billed:
+    """An invoice that a redemption counts, and the case that has used up its number."""
+
+    invoice: Ref
+    number: str
+    case: Ref | None
+    ours: bool
+
+
+def claimed_elsewhere(bills: Iterable[Billed]) -> list[Doubt]:
+    """发票号码: counted here, and used up by a case of somebody else's, in whatever programme."""
+    return [
+        Doubt(
+            code="invoice_elsewhere",
+            title="发票已在另一案件中使用",
+            evidence=refs(one.invoice, one.case),
+            detail=f"发票 {one.number} 计入了本次金额，而已在另一案件中登记为已用。一张发票在所有方向里只用一次。",
+        )
+        for one in bills
+        if one.case is not None and not one.ours
+    ]
+
+
 def plain_number(text: str) -> str:
     """A contract's number without width, case and marks."""
     return _IDLE.sub("", unicodedata.normalize("NFKC", text)).upper()

@@ -69,9 +69,13 @@ def related(parties: Parties, at: Related) -> list[Doubt]:
         # With every row behind it: a tie that shows later is a doubt that nobody has explained yet.
         through = [ref for one in path for ref in (Ref("organisation", one.end), *one.rows)]
         return [*found, _related(refs(*both, *through), in_words(path, parties.names), at)]
-    if parties.unknown and not found:
+    if parties.unknown:
         names = "、".join(parties.names.get(one, str(one)) for one in parties.unknown)
-        raise DataLacking(f"没有 {names} 的企业登记关系数据，只能以关联关系声明为准")
+        raise DataLacking(
+            f"没有 {names} 的企业登记关系数据",
+            "请用 jinsuan registry relate 登记股东、法定代表人和电话，或查企业信用公示系统后写明依据",
+            found,
+        )
     return found
 
 

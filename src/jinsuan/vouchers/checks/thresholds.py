@@ -93,7 +93,6 @@ class Thresholds:
     after_end: AfterEnd
     over_contract: OverContract
     pattern: Pattern
-    unchecked_blocks: frozenset[str]
     digest: bytes
 
 
@@ -111,6 +110,5 @@ def thresholds() -> Thresholds:
         after_end=AfterEnd(**raw["after_end"]),
         over_contract=OverContract(**raw["over_contract"]),
         pattern=Pattern(**raw["pattern"]),
-        unchecked_blocks=frozenset(raw["unchecked_blocks"]),
         digest=sha256(data).digest(),
     )

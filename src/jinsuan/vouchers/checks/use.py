@@ -18,6 +18,16 @@ SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """What one card-hour of a type may cost, as the province has set it; both ends included."""
+
+    ref: Ref
+    low: int
+    high: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
     """What one card-hour costs under a contract, and what all other centres ask for it."""
 
@@ -25,6 +35,7 @@ class Quote:
     resource: str
     millifen: int
     others: tuple[int, ...]
+    band: Band | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +58,17 @@ class Series:
 
 
 def price_band(quotes: Iterable[Quote], at: Price) -> list[Doubt]:
-    """价格异常: a card-hour outside the band around the median of other centres.
+    """价格异常: a card-hour outside the band that the province has set for its type, or, where it has
+    set none, around the median of other centres.
 
     Raises:
-        DataLacking: too few other centres have a price for a card.
+        DataLacking: no band is set, and too few other centres have a price for a card.
     """
     found, thin = [], []
     for quote in sorted(quotes, key=lambda one: (one.resource, one.tariff)):
+        if quote.band is not None:
+            found += _outside(quote, quote.band)
+            continue
         if len(quote.others) < at.least_centres:
             thin.append(f"{quote.resource} 只有 {len(quote.others)} 个其他中心有价目")
             continue
@@ -73,9 +88,29 @@ def price_band(quotes: Iterable[Quote], at: Price) -> list[Doubt]:
                 ),
             )
         )
-    if thin and not found:
-        raise DataLacking(f"{'；'.join(thin)}，少于 {at.least_centres} 个，无法比较价格")
+    if thin:
+        raise DataLacking(
+            f"{'；'.join(thin)}，少于 {at.least_centres} 个，也没有设定价格区间，无法比较价格",
+            "请用 jinsuan check band 设定这个型号的价格区间，或询价后写明依据",
+            found,
+        )
     return found
+
+
+def _outside(quote: Quote, band: Band) -> list[Doubt]:
+    if band.low <= quote.millifen <= band.high:
+        return []
+    return [
+        Doubt(
+            code="price_band",
+            title="卡时价格超出同型号的合理区间",
+            evidence=refs(quote.tariff, band.ref),
+            detail=(
+                f"{quote.resource} 每小时 {_price(quote.millifen)}。区间：{_price(band.low)} 至 "
+                f"{_price(band.high)}（{band.source}）。"
+            ),
+        )
+    ]
 
 
 def after_end(
@@ -123,7 +158,7 @@ def over_contract(
         DataLacking: the contract names no amount.
     """
     if amount <= Money(0):
-        raise DataLacking("合同没有登记可计入的金额，无法与计量比较")
+        raise DataLacking("合同没有登记可计入的金额，无法与计量比较", "请核对合同明细的金额和类别")
     days = (ends_on - starts_on).days + 1
     gone = max(0, min(days, (today - starts_on).days + 1))
     if gone * FULL <= days * at.gone_bps or metered.fen * FULL >= amount.fen * at.least_use_bps:

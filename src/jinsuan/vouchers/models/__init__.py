@@ -16,6 +16,7 @@ from jinsuan.vouchers.models.bank import (
     EntryMatch,
     TopUpCode,
 )
+from jinsuan.vouchers.models.checks import CheckMode, PaperIndex, PriceBand
 from jinsuan.vouchers.models.differences import Difference
 from jinsuan.vouchers.models.funding import Funding, FundingSource
 from jinsuan.vouchers.models.issued import Programme, Voucher
@@ -28,12 +29,15 @@ __all__ = [
     "BankEntry",
     "BankFile",
     "CashOrder",
+    "CheckMode",
     "CheckRun",
     "Clawback",
     "Difference",
     "EntryMatch",
     "Funding",
     "FundingSource",
+    "PaperIndex",
+    "PriceBand",
     "Programme",
     "Redemption",
     "TopUpCode",

@@ -146,6 +146,7 @@ class Clawback(models.Model):
     voucher = models.ForeignKey(Voucher, models.PROTECT, related_name="clawbacks")
     payee = models.ForeignKey(Organisation, models.PROTECT, related_name="+")
     amount_fen = models.BigIntegerField()
+    corrected_fen = models.BigIntegerField(default=0)  # of it, what a correction had given back
     reason = models.CharField(max_length=400)
     proposed_by = models.UUIDField()
     proposed_at = models.DateTimeField()
@@ -155,7 +156,12 @@ class Clawback(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(name="clawback_positive", condition=Q(amount_fen__gt=0)),
+            models.CheckConstraint(
+                name="clawback_positive",
+                condition=Q(amount_fen__gt=0)
+                & Q(corrected_fen__gte=0)
+                & Q(corrected_fen__lte=F("amount_fen")),
+            ),
             models.CheckConstraint(
                 name="clawback_two_people",
                 condition=Q(confirmed_by=None) | ~Q(confirmed_by=F("proposed_by")),

@@ -56,9 +56,14 @@ class FundingSource(models.Model):
     voucher = models.ForeignKey(Voucher, on_delete=models.PROTECT, null=True, related_name="+")
     held_fen = models.BigIntegerField()
     captured_fen = models.BigIntegerField(default=0)
+    # Given back to the voucher by corrections after the treasury had paid it to the provider.
+    reclaimed_fen = models.BigIntegerField(default=0)
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                name="funding_source_reclaimed", condition=Q(reclaimed_fen__gte=0)
+            ),
             models.UniqueConstraint(
                 name="funding_source_once",
                 fields=["funding", "voucher"],

@@ -15,7 +15,7 @@ from jinsuan.casework.actions.evidence import close_finding
 from jinsuan.casework.actions.notices import decide_objection, record_objection
 from jinsuan.casework.queries import access_case
 from jinsuan.entrypoints import clock
-from jinsuan.entrypoints.case_moves import take_move
+from jinsuan.entrypoints.case_moves import check_before_signing, take_move
 from jinsuan.entrypoints.portal.refusals import Way, refuse
 from jinsuan.kernel.errors import BadInput, DomainError, NotFound
 from jinsuan.kernel.money import Money
@@ -67,6 +67,7 @@ def _move(request: HttpRequest, case: UUID, number: str, actor: Actor, now: date
     name, reason = request.POST.get("move", ""), _words(request)
     if request.POST.get("made", "") != str(file.moves_made):
         raise BadInput("案件", "在您打开页面之后有了变化", "请看清现在的材料和状态再办。")
+    check_before_signing(file, name, now=now)
     return take_move(
         file,
         name,
@@ -95,7 +96,14 @@ def _close(request: HttpRequest, case: UUID, number: str, actor: Actor, now: dat
     known = {one.ref for one in case_file(actor, number, now=now).findings}
     ref = _ref(request, "finding", known)
     confirmed = verdict == "confirmed"
-    close_finding(ref.id, confirmed=confirmed, reason=_words(request), actor=actor, now=now)
+    close_finding(
+        ref.id,
+        confirmed=confirmed,
+        reason=_words(request),
+        proof=_words(request, "proof"),
+        actor=actor,
+        now=now,
+    )
     return "疑点已有结论。"
 
 

@@ -21,7 +21,7 @@ from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Ref, Role
 from jinsuan.metering.actions.invoices import register_invoice, register_payment
 from jinsuan.metering.queries_invoices import invoices_of, payments_of
-from jinsuan.vouchers.actions.redeem import start_redemption, submit_redemption
+from jinsuan.vouchers.actions.redeem import latest_through, start_redemption, submit_redemption
 from jinsuan.vouchers.models import Redemption
 from jinsuan.vouchers.queries_redeem import redeemable, redemption_view
 
@@ -45,7 +45,7 @@ def redemptions(request: HttpRequest) -> HttpResponse:
     page: dict[str, Any] = {
         "vouchers": redeemable(actor),
         "mine": [case_view(actor, one.case_id, now=now) for one in mine],
-        "today": now,
+        "latest": latest_through(now),
         "problem": problem,
         "crumbs": [("算力券兑付", "")],
     }
