@@ -10,10 +10,10 @@ the plan starts the waiting jobs one after the other as their cards come back, u
   brought slowdown with them (jobs per second, each one over the time it asks for): what unknown
   arrivals would lose in that gap.
 
-The search starts from the better of the last plan and two sorted orders, and moves or swaps one job at
-a time, `tries` times, keeping what is not worse. It is made again when a job has arrived; one plan over n waiting
-and r running jobs takes at most (tries + 4 + 2 · newcomers) · (n + r) · log(n + r) steps. The dice have a
-fixed seed, so the same calls give the same answers. Nothing is known of later arrivals.
+The search starts from the best of the last plan and two sorted orders, and moves or swaps one job at
+a time, `tries` times, keeping what is not worse. It is made again when a job has arrived. One plan over
+n waiting and r running jobs takes at most (tries + 4 + 2 · newcomers) · (n + r) · log(n + r) steps. The
+dice have a fixed seed, so the same calls give the same answers. Nothing is known of later arrivals.
 """
 
 from __future__ import annotations
