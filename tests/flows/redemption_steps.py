@@ -45,7 +45,9 @@ def asked(cast: Cast, voucher: Ref) -> UUID:
     """Handed in and through the checks."""
     deduct = cast.pack.startswith("shanxi")
     payee = cast.provider if deduct else cast.tenant
-    case = start_redemption(voucher.id, through=LATE.date() - timedelta(days=1), actor=payee, now=LATE).id
+    case = start_redemption(
+        voucher.id, through=LATE.date() - timedelta(days=1), actor=payee, now=LATE
+    ).id
     submit_redemption(case, actor=payee, now=LATE)
     assert pass_checks(case, actor=SYSTEM, now=LATE)
     return case
