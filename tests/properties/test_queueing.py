@@ -224,6 +224,27 @@ def test_the_head_gets_the_earliest_moment_and_the_rest_may_be_used() -> None:
     assert reserve(head, machine) == Reservation(start=120, spare=3)
 
 
+def test_cards_that_come_back_after_the_start_of_the_head_are_not_spare() -> None:
+    machine = Machine(now=100, free=2, running=(Running(120, 3), Running(121, 3)))
+    head = Waiting(id="h", cards=5, seconds=50, submitted=1)
+
+    assert reserve(head, machine) == Reservation(start=120, spare=0)
+
+
+def test_class_then_priority_then_share_go_before_the_order_of_the_policy() -> None:
+    machine = Machine(now=100, free=8)
+    jobs = [
+        Waiting(id="plain", cards=1, seconds=1, submitted=1),
+        Waiting(id="has less", cards=1, seconds=9, submitted=2, share=-1),
+        Waiting(id="urgent", cards=1, seconds=9, submitted=3, priority=1),
+        Waiting(id="higher class", cards=1, seconds=9, submitted=4, rank=-1),
+    ]
+
+    for chooser in (FCFS, SJF, F1, Weighed(CARDS), Planned(CARDS)):
+        found = decide(jobs, machine, chooser, backfill=Backfill.OFF)
+        assert [job.id for job in found.started] == ["higher class", "urgent", "has less", "plain"]
+
+
 def test_who_runs_beside_the_head_never_takes_more_than_it_leaves() -> None:
     machine = Machine(now=100, free=4, running=(Running(120, 4),))
     head = Waiting(id="h", cards=6, seconds=50, submitted=1)
