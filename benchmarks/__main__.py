@@ -1,4 +1,4 @@
-"""`./run bench [path] [get] [post] | policy … | mutants … | fuzz … | ledger … | seal … | usage … | longwork … | openb …`: run the measurements and print what was run."""
+"""`./run bench [path] [get] [post] | policy … | mutants … | fuzz … | ledger … | seal … | usage … | longwork … | openb … | lublin …`: run the measurements and print what was run."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ OTHERS = {
     "usage": "usage",
     "longwork": "longwork",
     "openb": "openb",
+    "lublin": "lublin",
 }
 """Measurements with options of their own: the word and the module."""
 
