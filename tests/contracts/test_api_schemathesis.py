@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from jinsuan.entrypoints.api.v1 import api
+from jinsuan.entrypoints.longwork.run import run_next
 from tests.contracts.api_world import Province
 
 EXAMPLES = 12
@@ -52,6 +53,15 @@ def one_connection() -> Iterator[Any]:
         moment.connect(close_old_connections)
 
 
+def _export(province: Province) -> str:
+    """A statement's file, made."""
+    asked = {"kind": "tenant", "month": f"{province.clock.now:%Y-%m}", "format": "csv"}
+    answer = province.mine.post("/exports", asked, "export")
+    assert answer.status_code == 201, answer.content.decode()
+    run_next(lambda: province.clock.now)
+    return str(answer.json()["id"])
+
+
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: f"{o.method} {o.path}")
 def test_what_is_documented_is_what_comes(province: Province, operation: Any) -> None:
     """Half of the calls name real things of ours, so that views are reached, not only doors."""
@@ -65,6 +75,7 @@ def test_what_is_documented_is_what_comes(province: Province, operation: Any) ->
         "ref": charge["transfers"][0]["ref"],
         "pack_id": "shanxi-2024-35",
         **province.cases(),
+        "export_id": _export(province),
     }
     # Bundles are for officials.
     officer = operation.path.endswith("/bundle")

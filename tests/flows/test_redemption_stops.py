@@ -8,6 +8,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from jinsuan.casework.actions.payments import cancel_batch
+from jinsuan.casework.errors import PaymentRefused
 from jinsuan.casework.models import Case, PaymentLine
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Ref
@@ -101,7 +102,7 @@ def test_the_database_keeps_the_amount_of_an_ordered_redemption() -> None:
         )
 
 
-def test_a_line_sent_back_is_ordered_again_with_the_amount_approved_last() -> None:
+def test_a_line_sent_back_gives_way_to_the_amount_approved_last() -> None:
     cast = make_cast()
     voucher = used(cast)
     bill(cast, voucher, "500")
@@ -114,7 +115,9 @@ def test_a_line_sent_back_is_ordered_again_with_the_amount_approved_last() -> No
     bill(cast, voucher, "100")
     again(cast, case)
     approve(cast, case)
-    second = retry_payment(line, actor=cast.payer, now=LATE)
+    with pytest.raises(PaymentRefused):
+        retry_payment(line, actor=cast.payer, now=LATE)
+    second = order(cast, case)
     assert PaymentLine.objects.get(batch=second.id).amount_fen == 12_000
     send(cast, second)
     answer(cast, second)

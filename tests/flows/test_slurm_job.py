@@ -141,7 +141,7 @@ def test_a_gang_on_a_real_slurm_is_charged_for_what_it_held(platform: str, agent
     assert not Node.objects.filter(cpu_reserved_milli__gt=0).exists()
     # Four cards, and no more than the time that Slurm gave: every card-second is in the book.
     used = UsageReading.objects.filter(resource="card:T4").latest("milli_unit_seconds")
-    assert used.milli_unit_seconds == int(seconds * 1000) * 4000 // 1000
+    assert used.milli_unit_seconds == round(seconds * 1000) * 4000 // 1000
 
 
 def held_seconds(began: datetime | None, ended: datetime | None) -> float:

@@ -37,6 +37,7 @@ from jinsuan.registry.actions.centres import register_centre
 from jinsuan.registry.models import AgentChannel
 from jinsuan.registry.queries import centre_id
 from jinsuan.vouchers.actions import book_top_up
+from jinsuan.vouchers.actions.check_settings import set_price_band
 from jinsuan.vouchers.actions.grant import issue_granted
 from jinsuan.vouchers.models import FundingSource, Voucher
 from jinsuan.vouchers.reconcile import differences
@@ -67,6 +68,16 @@ def register(scenario: VoucherScenario, cases: int) -> str:
         network="",
         industry="",
         effective_from=date(2025, 1, 1),
+        actor=SYSTEM,
+        now=NOW,
+    )
+    # A yuan a second is far outside what cards cost, so here the province's band says otherwise.
+    set_price_band(
+        card(MODEL),
+        low_millifen=1,
+        high_millifen=PRICES[card(MODEL)],
+        effective_on=NOW.date(),
+        source="测试",
         actor=SYSTEM,
         now=NOW,
     )
