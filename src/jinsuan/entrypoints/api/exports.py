@@ -15,6 +15,7 @@ from jinsuan.entrypoints.api.body import read_json
 from jinsuan.entrypoints.api.once import key_of, once
 from jinsuan.entrypoints.api.openapi import EXPORT_BODY, KEYED, REFUSED
 from jinsuan.entrypoints.exports.asked import asked_period
+from jinsuan.entrypoints.exports.make import FORMATS
 from jinsuan.entrypoints.longwork.answer import file_answer
 from jinsuan.entrypoints.longwork.kinds import EXPORT, ask_export
 from jinsuan.entrypoints.longwork.queries import WorkView, access_file, access_work
@@ -29,7 +30,8 @@ FILE: dict[str, Any] = {
         200: {
             "description": "做好的文件",
             "content": {
-                "application/octet-stream": {"schema": {"type": "string", "format": "binary"}}
+                one.media_type: {"schema": {"type": "string", "format": "binary"}}
+                for one in FORMATS.values()
             },
         }
     }
