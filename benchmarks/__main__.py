@@ -18,16 +18,27 @@ from benchmarks.targets import CPU_MS_PER_JOB, SHARE_OF_BARE
 
 
 def main() -> int:
-    if sys.argv[1:2] in (
+    known = (
         ["policy"],
         ["mutants"],
         ["fuzz"],
         ["ledger"],
         ["seal"],
         ["usage"],
+        ["longwork"],
         ["lublin"],
-    ):
-        from benchmarks import ledger, lublin, policy, policy_fuzz, policy_mutants, seal, usage
+    )
+    if sys.argv[1:2] in known:
+        from benchmarks import (
+            ledger,
+            longwork,
+            lublin,
+            policy,
+            policy_fuzz,
+            policy_mutants,
+            seal,
+            usage,
+        )
 
         other = {
             "policy": policy.main,
@@ -36,6 +47,7 @@ def main() -> int:
             "ledger": ledger.main,
             "seal": seal.main,
             "lublin": lublin.main,
+            "longwork": longwork.main,
             "usage": usage.main,
         }[sys.argv.pop(1)]
         return other()

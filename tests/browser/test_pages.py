@@ -57,6 +57,7 @@ PAGES: tuple[tuple[str, str | None, str], ...] = (
     ("differences", "officer", "/差异"),
     ("statement-pool", "treasury", "/对账单?month=2025-09"),
     ("statement-wrong", "centre", "/对账单?month=三月"),
+    ("works", "officer", "/长任务"),
     ("desk", "operator", "/中心"),
     ("desk-centre", "operator", "/中心/D01"),
     ("desk-silent", "operator", "/中心/D04"),

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from jinsuan.casework.models import Attachment, Case
+from jinsuan.casework.models import Attachment, Case, Finding
 from jinsuan.registry.models import Organisation
 from jinsuan.vouchers.actions.grant import pass_checks
 from jinsuan.vouchers.queries_pool import pool_views
 from tests.contracts.api_world import START, Caller, Province
+from tests.flows.check_data import relate
 from tests.flows.voucher_world import ANSWERS
 from tests.flows.world import SYSTEM
 
@@ -99,6 +100,34 @@ def test_an_application_from_its_draft_to_the_approval(ready: Province) -> None:
     assert done.json()["state_code"] == "notice"
     assert ready.mine.get(where).json()["state_code"] == "notice"
     assert number in [row["number"] for row in ready.mine.get("/applications").json()["items"]]
+
+
+def test_what_is_found_before_signing_survives_the_refusal(ready: Province) -> None:
+    number = ready.mine.post("/applications", form(ready), "a1").json()["number"]
+    for n, purpose in enumerate(("contract", "promise")):
+        send(ready.mine, number, purpose, PDF + bytes([n]), f"f{n}")
+    where = f"/applications/{number}"
+    ready.mine.post(f"{where}/submit", None, "s1")
+    case = Case.objects.get(number=number).id
+    assert pass_checks(case, actor=SYSTEM, now=START)
+    _recommend(number)
+    officer = ready.caller(ready.world.officer)
+    seen = officer.get(where).json()["amount"]
+    step = {"move": "审定通过", "reason": "符合", "chosen": "1000.00", "amount": seen}
+    for one in (ready.world.provider, ready.world.tenant):  # what the register says only now
+        relate(one, "phone", "13800138000", now=START)
+
+    refused = officer.post(f"{where}/moves", step, "o1")
+
+    assert refused.status_code == 409, refused.content.decode()
+    finding = Finding.objects.get(case=case, code="related")
+    assert finding.blocking and finding.closed_at is None and finding.opened_by is None
+    after = officer.get(where).json()
+    assert after["state_code"] == "province"
+    assert [one["title"] for one in after["findings"]] == [finding.title]
+    again = officer.post(f"{where}/moves", step, "o2")
+    assert again.status_code == 409
+    assert Finding.objects.filter(case=case, code="related").count() == 1
 
 
 def _amended(province: Province) -> dict[str, Any]:

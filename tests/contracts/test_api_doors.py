@@ -9,7 +9,9 @@ from uuid import UUID
 
 import pytest
 
+from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.api.v1 import api
+from jinsuan.entrypoints.longwork.run import run_next
 from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.registry.actions.agents import revoke_token
 from jinsuan.registry.models import ApiToken, Membership, Person
@@ -44,6 +46,7 @@ SCOPE_OF = {
     "/account": "account:read",
     "/vouchers": "account:read",
     "/statements": "account:read",
+    "/exports": "account:read",
     "/notifications": "account:read",
     "/trace": "trace:read",
     "/policy": "policy:read",
@@ -52,6 +55,7 @@ SCOPE_OF = {
     "/redemptions": "cases:read",
 }
 BODIES: dict[str, Any] = {
+    "/exports": {"month": "2025-03"},
     "/jobs": SPEC,
     "/jobs/plan": SPEC,
     "/jobs/{job_id}/cancel": {"reason": "x"},
@@ -84,8 +88,17 @@ def places_of(province: Province) -> dict[str, str]:
         "code": province.world.centre,
         "ref": charge["transfers"][0]["ref"],
         "pack_id": "shanxi-2024-35",
+        "export_id": export_of(province),
         **province.cases(),
     }
+
+
+def export_of(province: Province) -> str:
+    """A finished one."""
+    asked_for = province.mine.ask("POST", "/exports", {}, **{"Idempotency-Key": "an export"})
+    assert asked_for.status_code == 201, asked_for.content.decode()
+    run_next(clock.now)
+    return str(asked_for.json()["id"])
 
 
 def is_problem(answer: Any, status: int) -> dict[str, Any]:

@@ -23,9 +23,13 @@ from jinsuan.vouchers.actions.apply import (
     start_application,
     submit_application,
 )
+from jinsuan.vouchers.actions.bank import take_bank_file
+from jinsuan.vouchers.actions.bank_accounts import open_bank_account
 from jinsuan.vouchers.actions.grant import pass_checks
 from jinsuan.vouchers.actions.issue import open_year
+from jinsuan.vouchers.models import BankAccount
 from jinsuan.vouchers.terms import terms_of
+from tests.bank_world import OWN, statement
 from tests.flows import check_data
 from tests.flows.casework_world import FACTS, NOW, PACK, Desk, make_desk
 from tests.flows.world import PRICES, SYSTEM, organisation, person
@@ -109,6 +113,17 @@ class Year:
 
     def passes(self, case: UUID, now: datetime = NOW) -> bool:
         return pass_checks(case, actor=SYSTEM, now=now)
+
+    def bank(self, *rows: dict[str, str], now: datetime = NOW) -> None:
+        """What the bank of the supervised account says, in one file."""
+        if not BankAccount.objects.exists():
+            open_bank_account(
+                "supervised", name="监管户", bank="工行", number=OWN, purpose="充值", keys=KEYS,
+                actor=self.desk.payer, now=NOW,
+            )  # fmt: skip
+        take_bank_file(
+            statement(*rows), account="supervised", keys=KEYS, actor=self.desk.payer, now=now
+        )
 
 
 def clean_register(organisation: UUID, name: str) -> None:

@@ -93,6 +93,10 @@ def every_page(world: Lively) -> list[Page]:
         Page(f"/审计/留痕/{row}", AUDITORS),
         Page("/审计/封存", AUDITORS),
         Page("/对账单/文件", READERS),
+        Page("/长任务", READERS),
+        Page("/长任务/近况", READERS),
+        # Nobody asked for any in this world; test_long_work does.
+        Page("/长任务/longwork_none/文件", set()),
         Page("/中心", WATCHERS),
         Page("/中心/D01", WATCHERS),
         Page(f"/转账/{capture_of(world, 'running')}", sees_job),
@@ -122,7 +126,7 @@ def test_a_stranger_goes_to_log_in_and_comes_back(world: Lively) -> None:
 def test_no_page_is_forgotten_here(world: Lively) -> None:
     """The list above names every address of the portal; only POST addresses are left out."""
     post_only = {
-        *("显示", "作业/下单/草稿", "通知/<str:notification_id>"),
+        *("显示", "作业/下单/草稿", "通知/<str:notification_id>", "长任务/<str:work>/停止"),
         *("拨付/<str:number>/银行文件", "退款结算/银行文件"),
     }
     # This province has none; test_portal_cases and test_portal_money_desk open these.
@@ -151,6 +155,8 @@ def test_no_page_is_forgotten_here(world: Lively) -> None:
                 parts[i] = "<int:number>"
             elif part == "shanxi-2024-35":
                 parts[i] = "<str:pack_id>"
+            elif part.startswith("longwork_"):
+                parts[i] = "<str:work>"
             elif part.startswith("m09"):
                 parts[i] = "<str:number>"
         shapes.add("/".join(parts))

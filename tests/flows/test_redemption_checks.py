@@ -13,18 +13,18 @@ from jinsuan.casework.actions.evidence import close_finding
 from jinsuan.casework.actions.payees import enter_payee_account
 from jinsuan.casework.models import ClaimedDocument, Finding
 from jinsuan.kernel.money import Money
+from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.metering.actions.invoices import register_payment
 from jinsuan.vouchers.actions import checks
-from jinsuan.vouchers.actions.bank import take_bank_file
-from jinsuan.vouchers.actions.bank_accounts import give_top_up_code, open_bank_account
+from jinsuan.vouchers.actions.bank_accounts import give_top_up_code
 from jinsuan.vouchers.actions.check_settings import set_check_mode
 from jinsuan.vouchers.actions.redeem import approve_redemption, start_redemption
 from jinsuan.vouchers.errors import NewDoubts, RedemptionRefused
-from jinsuan.vouchers.models import Application
-from tests.bank_world import OWN, statement
+from jinsuan.vouchers.models import Application, BankEntry, CashOrder
 from tests.flows.casework_world import NOW, state
 from tests.flows.checks_world import KEYS, Year, make_year, relate
 from tests.flows.redeem_world import ISSUED, granted, redeem, used
+from tests.flows.world import organisation, person
 
 pytestmark = pytest.mark.django_db
 THEIRS = "0502123409300077777"
@@ -46,38 +46,132 @@ def frozen_until_explained(year: Year, case: UUID, code: str, now: datetime) -> 
     assert found(case) == [code]
     assert state(case) == "checking"
     finding = Finding.objects.get(case=case, code=code)
-    close_finding(finding.id, confirmed=False, reason="核过日志", actor=year.desk.second, now=now)
+    close_finding(
+        finding.id, confirmed=False, reason="核过日志", proof="双方账户的纸质对账单",
+        actor=year.desk.second, now=now,
+    )  # fmt: skip
     assert year.passes(case, now)
     assert state(case) != "checking"
     return finding
 
 
-def test_money_that_comes_back_from_the_providers_account(year: Year) -> None:
-    desk = year.desk
+def account_of(who: UUID, holder: str, number: str, actor: Actor) -> None:
     enter_payee_account(
-        year.provider, holder="晋阳算力", bank="工行太原", number=THEIRS, keys=KEYS,
-        actor=year.operator, now=NOW,
-    )  # fmt: skip
-    open_bank_account(
-        "supervised", name="监管户", bank="工行", number=OWN, purpose="充值", keys=KEYS,
-        actor=desk.payer, now=NOW,
-    )  # fmt: skip
-    code = give_top_up_code(desk.tenant.organisation, actor=desk.tenant, now=NOW)  # type: ignore[arg-type]
-    case = year.apply()
+        who, holder=holder, bank="工行太原", number=number, keys=KEYS, actor=actor, now=NOW
+    )
+
+
+def paid_slip(year: Year, case: UUID, yuan: str) -> None:
     contract = Application.objects.get(case=case).contract_id
     assert contract is not None
     register_payment(
-        contract, bank_reference="P1", amount=Money.yuan("1000"), paid_on=date(2025, 9, 10),
-        actor=desk.tenant, now=NOW,
+        contract, bank_reference="P1", amount=Money.yuan(yuan), paid_on=date(2025, 9, 10),
+        actor=year.desk.tenant, now=NOW,
     )  # fmt: skip
-    row = {"金额": "950.00", "对方户名": "晋阳算力", "对方账号": THEIRS, "附言": code}
-    take_bank_file(
-        statement(row), account="supervised", name="a.csv", keys=KEYS, actor=desk.payer, now=NOW
-    )
+
+
+def code_of(tenant: Actor) -> str:
+    assert tenant.organisation is not None
+    return give_top_up_code(tenant.organisation, actor=tenant, now=NOW)
+
+
+def test_money_that_comes_back_from_the_providers_account(year: Year) -> None:
+    account_of(year.provider, "晋阳算力", THEIRS, year.operator)
+    code = code_of(year.desk.tenant)
+    case = year.apply()
+    paid_slip(year, case, "1000")
+    year.bank({"金额": "950.00", "对方户名": "某户", "对方账号": THEIRS, "附言": code})
 
     finding = frozen_until_explained(year, case, "round_trip", NOW)
 
-    assert "¥950.00" in finding.detail
+    assert "供给方付入 ¥950.00" in finding.detail
+
+
+@pytest.mark.parametrize("by", ["account", "name", "register"])
+def test_money_that_comes_back_from_somebody_behind_the_provider(year: Year, by: str) -> None:
+    between, behind = organisation(70, "中间公司", NOW), organisation(71, "幕后公司", NOW)
+    relate(year.provider, "address", "太原市一号")
+    relate(between, "address", "太原市一号")
+    relate(between, "phone", "13900139000")
+    relate(behind, "phone", "13900139000")
+    if by == "account":
+        boss = person("behind", behind, Role.CENTRE_OPERATOR, NOW)
+        account_of(behind, "幕后公司", THEIRS, boss)
+    if by == "register":
+        relate(behind, "bank_account", THEIRS)
+    case = year.apply()
+    paid_slip(year, case, "1000")
+    payer = "幕后 公司" if by == "name" else "某户"
+    code = code_of(year.desk.tenant)
+    year.bank({"金额": "1000.00", "对方户名": payer, "对方账号": THEIRS, "附言": code})
+
+    finding = frozen_until_explained(year, case, "round_trip", NOW)
+
+    assert "供给方的关联方付入 ¥1,000.00" in finding.detail
+
+
+def test_money_from_a_stranger_before_the_provider_was_paid_is_left_alone(year: Year) -> None:
+    case = year.apply()
+    paid_slip(year, case, "1000")
+    code = code_of(year.desk.tenant)
+    year.bank({"金额": "1000.00", "对方户名": "某户", "对方账号": THEIRS, "附言": code})
+
+    assert year.passes(case)
+    assert found(case) == []
+
+
+def test_a_payment_without_any_line_of_the_bank_cannot_be_checked(year: Year) -> None:
+    case = year.apply()
+    paid_slip(year, case, "1000")
+
+    finding = frozen_until_explained(year, case, "round_trip_unchecked", NOW)
+
+    assert "自 2025-09-10 起没有登记任何银行流水" in finding.detail
+
+
+def test_a_redemption_without_any_line_of_the_bank_cannot_be_checked(year: Year) -> None:
+    voucher = granted(year, year.apply())
+    used(voucher, yuan="5000", at=ISSUED)
+    case = redeem(year, voucher, through=MIDWAY, now=LATE, told=False)
+
+    finding = frozen_until_explained(year, case, "round_trip_unchecked", LATE)
+
+    assert "银行流水" in finding.detail
+
+
+def test_a_stranger_pays_the_voucher_in_once_the_provider_was_paid(year: Year) -> None:
+    voucher = granted(year, year.apply())
+    used(voucher, yuan="5000", at=ISSUED)
+    code = code_of(year.desk.tenant)
+    paid_out(year.provider, "700")
+    day = {"交易日期": "2025-11-10"}
+    face = f"{voucher.face_fen // 100}.{voucher.face_fen % 100:02d}"
+    year.bank(
+        {**day, "流水号": "F1", "收付": "付", "金额": "700.00", "对方户名": "晋阳算力"},
+        {**day, "流水号": "F2", "金额": face, "对方户名": "某户", "附言": code},
+        now=LATE,
+    )
+    settle("F1")
+    case = redeem(year, voucher, through=MIDWAY, now=LATE)
+
+    finding = frozen_until_explained(year, case, "round_trip", LATE)
+
+    assert "不明的第三方付入" in finding.detail
+    assert "与算力券面额" in finding.detail
+
+
+def paid_out(provider: UUID, yuan: str) -> None:
+    """A payout that the bank is to pay; what it settles stands in other tests."""
+    CashOrder.objects.create(
+        number="FK2025-000001", kind="payout", organisation_id=provider, order_key="k",
+        amount_fen=Money.yuan(yuan).fen, reason="结算", state="asked",
+    )  # fmt: skip
+
+
+def settle(reference: str) -> None:
+    BankEntry.objects.filter(reference=reference).update(
+        outcome="paid", matched=str(Ref("cashorder", CashOrder.objects.get().id))
+    )
 
 
 def test_a_clean_redemption_passes(year: Year) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
@@ -12,11 +13,12 @@ from jinsuan.casework.errors import (
     ConflictOfInterest,
     DecisionMissing,
     DocumentClaimed,
+    MoveNotAllowed,
     NoticeNotOver,
     SamePerson,
 )
 from jinsuan.casework.models import Case
-from jinsuan.kernel.errors import BadInput, NotFound
+from jinsuan.kernel.errors import BadInput, DomainError, NotFound
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Actor, Ref
 from jinsuan.ledger import accounts
@@ -33,12 +35,14 @@ from jinsuan.vouchers.actions.grant import (
 from jinsuan.vouchers.errors import (
     ApplicationIncomplete,
     ProgrammeClosed,
+    ProgrammeRuns,
 )
 from jinsuan.vouchers.models import Voucher
 from tests.flows.voucher_world import (
     AFTER_NOTICE,
     NOW,
     TODAY,
+    Cast,
     make_cast,
     paper,
 )
@@ -187,6 +191,57 @@ def test_a_notice_that_outlives_the_year_ends_the_case_and_frees_the_money() -> 
         issue_granted(case, actor=SYSTEM, now=january)
     end_with_year(case, actor=SYSTEM, now=january)
     assert left(POOL) == full and Case.objects.get(id=case).state == "refused"
+
+
+def in_notice(cast: Cast, now: datetime) -> UUID:
+    case = cast.apply(now=now)
+    cast.recommend(case, now=now)
+    cast.approve(case, now=now)
+    return case
+
+
+def test_no_case_ends_with_a_year_that_still_runs() -> None:
+    cast = make_cast()
+    full = left(POOL)
+    case = in_notice(cast, NOW.replace(month=12, day=29))
+    reserved = left(POOL)
+    assert reserved < full
+    last_moment = datetime(2025, 12, 31, 15, 59, 59, tzinfo=UTC)  # Beijing's last second of 2025
+    for early in (NOW.replace(month=12, day=30), last_moment):
+        with pytest.raises(ProgrammeRuns, match="2025-12-31"):
+            end_with_year(case, actor=SYSTEM, now=early)
+    assert left(POOL) == reserved and Case.objects.get(id=case).state == "notice"
+
+    end_with_year(case, actor=SYSTEM, now=last_moment + timedelta(seconds=1))
+
+    assert left(POOL) == full and Case.objects.get(id=case).state == "refused"
+    assert not Voucher.objects.exists()
+    assert check_book().differences == ()
+
+
+def test_only_the_platform_ends_a_case_with_its_year_and_only_once() -> None:
+    cast = make_cast()
+    case = in_notice(cast, NOW.replace(month=12, day=29))
+    january = NOW.replace(year=2026, month=1, day=20)
+    for actor in (cast.officer, cast.second, cast.city, cast.tenant):
+        with pytest.raises(DomainError) as refused:
+            end_with_year(case, actor=actor, now=january)
+        assert not isinstance(refused.value, ProgrammeRuns)
+        assert Case.objects.get(id=case).state == "notice"
+    end_with_year(case, actor=SYSTEM, now=january)
+    with pytest.raises(DomainError):
+        end_with_year(case, actor=SYSTEM, now=january)
+    assert check_book().differences == ()
+
+
+def test_a_case_that_nobody_approved_does_not_end_with_the_year() -> None:
+    cast = make_cast()
+    december = NOW.replace(month=12, day=29)
+    case = cast.apply(now=december)
+    cast.recommend(case, now=december)
+    with pytest.raises(MoveNotAllowed):
+        end_with_year(case, actor=SYSTEM, now=NOW.replace(year=2026, month=1, day=20))
+    assert Case.objects.get(id=case).state == "province"
 
 
 def test_the_pool_cannot_be_promised_twice() -> None:

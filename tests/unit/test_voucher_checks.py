@@ -8,7 +8,6 @@ from uuid import UUID
 
 import pytest
 
-from jinsuan.kernel.ids import new_id
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Ref
 from jinsuan.registry.relations import Link, code_key, connected, path_between
@@ -22,7 +21,7 @@ from jinsuan.vouchers.checks.papers import (
     shingles,
     splitting,
 )
-from jinsuan.vouchers.checks.parties import Movement, Parties, related, round_trips
+from jinsuan.vouchers.checks.parties import Parties, related
 from jinsuan.vouchers.checks.thresholds import thresholds
 from jinsuan.vouchers.checks.use import (
     Charged,
@@ -136,47 +135,6 @@ def test_the_way_is_the_shortest_and_the_same_every_time() -> None:
 
 def test_codes_of_credit_are_told_apart() -> None:
     assert code_key("A") != code_key("B")
-
-
-def moved(payer: UUID | None, receiver: UUID, yuan: str, after: int = 0) -> Movement:
-    return Movement(
-        ref=Ref("bankentry", new_id()),
-        payer=payer,
-        receiver=receiver,
-        amount=Money.yuan(yuan),
-        on=DAY + timedelta(days=after),
-    )
-
-
-@pytest.mark.parametrize(
-    ("yuan", "days", "found"),
-    [
-        ("900", 30, ["round_trip"]),
-        ("1100", 0, ["round_trip"]),
-        ("899.99", 30, []),
-        ("1100.01", 0, []),
-        ("1000", 31, []),
-        ("1000", -1, []),
-    ],
-)
-def test_money_that_comes_back(yuan: str, days: int, found: list[str]) -> None:
-    trip = [moved(A, B, "1000"), moved(B, C, yuan, days)]
-
-    doubts = round_trips(trip, provider=B, group=frozenset({A, C}), at=AT.round_trip)
-
-    assert codes(doubts) == found
-
-
-def test_money_to_a_stranger_did_not_come_back() -> None:
-    trip = [moved(A, B, "1000"), moved(B, D, "1000", 1)]
-
-    assert round_trips(trip, provider=B, group=frozenset({A}), at=AT.round_trip) == []
-
-
-def test_one_payment_back_answers_one_forth() -> None:
-    trip = [moved(A, B, "1000"), moved(None, B, "1000"), moved(B, A, "1000", 1)]
-
-    assert len(round_trips(trip, provider=B, group=frozenset({A}), at=AT.round_trip)) == 1
 
 
 TEXT = (

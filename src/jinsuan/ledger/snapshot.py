@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 
 @contextmanager
-def one_snapshot() -> Iterator[None]:
+def one_snapshot(*, read_only: bool = True) -> Iterator[None]:
     """Within it, no read sees what was posted after the first one.
 
     PostgreSQL fixes the level before a transaction's first statement; inside a caller's own
@@ -19,5 +19,7 @@ def one_snapshot() -> Iterator[None]:
     with transaction.atomic():
         if outermost:
             with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                if read_only:
+                    cursor.execute("SET TRANSACTION READ ONLY")
         yield

@@ -6,6 +6,8 @@ usage into more readings never changes the sum (architecture.md, "Usage is integ
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +19,7 @@ from jinsuan.metering.errors import ResourceUnpriced
 CPU = "cpu_core"
 MEMORY = "memory_gib"
 MIB_PER_GIB = 1024
+_PRICE = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,5}))?")
 
 
 def card(model: str) -> str:
@@ -114,3 +117,20 @@ def show_price(millifen: int) -> str:
     yuan, rest = divmod(millifen, 100_000)
     decimals = f"{rest:05d}".rstrip("0").ljust(2, "0")
     return f"{yuan:,}.{decimals}"
+
+
+def read_price(text: str) -> int:
+    """Yuan as people write a price, in thousandths of a fen: up to five decimals, no sign.
+
+    >>> read_price("3.5"), read_price(" 1,200.00001 "), read_price("０．０６")
+    (350000, 120000001, 6000)
+
+    Raises:
+        ValueError: it is no such number.
+    """
+    plain = unicodedata.normalize("NFKC", text).replace(",", "").strip()
+    found = _PRICE.fullmatch(plain)
+    if found is None:
+        raise ValueError(text)
+    yuan, decimals = found.groups()
+    return int(yuan) * 100_000 + int((decimals or "").ljust(5, "0"))

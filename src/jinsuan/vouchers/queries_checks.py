@@ -17,7 +17,6 @@ from jinsuan.kernel.period import BEIJING, beijing_date
 from jinsuan.kernel.ref import Ref
 from jinsuan.metering.models import (
     Charge,
-    ContractPayment,
     Invoice,
     LockedPrice,
     Meter,
@@ -31,13 +30,11 @@ from jinsuan.registry.relations import Link, connected
 from jinsuan.vouchers.actions.apply import CONTRACT
 from jinsuan.vouchers.checks.doubt import DataLacking
 from jinsuan.vouchers.checks.papers import Billed, Paper
-from jinsuan.vouchers.checks.parties import Movement, Parties
+from jinsuan.vouchers.checks.parties import Parties
 from jinsuan.vouchers.checks.thresholds import Related
 from jinsuan.vouchers.checks.use import Band, Charged, Quote, Series
 from jinsuan.vouchers.models import (
     Application,
-    BankEntry,
-    CashOrder,
     CheckMode,
     PaperIndex,
     PriceBand,
@@ -140,45 +137,6 @@ def group_of(subject: Subject, found: Surroundings, at: Related) -> frozenset[UU
         own,
         hops=at.hops,
         least_share_bps=at.least_share_bps,
-    )
-
-
-def movements_of(provider: UUID, group: frozenset[UUID]) -> list[Movement]:
-    """Payments between a provider and a group where both sides are known: paid slips, payouts by
-    order, and money that came in for one of the group from an account of the provider.
-    """
-    slips = ContractPayment.objects.filter(contract__provider=provider, payer__in=group)
-    found = [
-        Movement(
-            ref=Ref("contractpayment", one.id),
-            payer=one.payer_id,
-            receiver=provider,
-            amount=Money(one.amount_fen),
-            on=one.paid_on,
-        )
-        for one in slips
-    ]
-    orders = CashOrder.objects.filter(organisation=provider, kind=CashOrder.Kind.PAYOUT)
-    paid = [str(Ref("cashorder", pk)) for pk in orders.values_list("id", flat=True)]
-    out = BankEntry.objects.filter(direction="out", matched__in=paid)
-    found += [_entry(entry, None, provider) for entry in out]
-    indices = PayeeAccount.objects.filter(organisation=provider, state__in=_LIVE_ACCOUNTS)
-    ours = {str(Ref("organisation", one)): one for one in group - {provider}}
-    back = BankEntry.objects.filter(
-        direction="in",
-        matched__in=list(ours),
-        other_index__in=[bytes(one) for one in indices.values_list("number_index", flat=True)],
-    )
-    return [*found, *(_entry(one, provider, ours[one.matched]) for one in back)]
-
-
-def _entry(entry: BankEntry, payer: UUID | None, receiver: UUID) -> Movement:
-    return Movement(
-        ref=Ref("bankentry", entry.id),
-        payer=payer,
-        receiver=receiver,
-        amount=Money(entry.amount_fen),
-        on=entry.booked_on,
     )
 
 

@@ -203,6 +203,7 @@ _LINES = """
     GROUP BY line HAVING min(number) > %(after)s
     ORDER BY number LIMIT %(limit)s
 """
+LINES = _GROUP + _MOVED + _LINES
 _PART_LABELS = {
     (Kind.HOLD, True): "冻结（现金）",
     (Kind.HOLD, False): "冻结（算力券）",
@@ -215,7 +216,7 @@ _PART_ORDER = (Kind.CASH, Kind.VOUCHER, Kind.POOL, Kind.HOLD, Kind.PAYABLE, Kind
 
 def statement(subject: Subject, period: Period, *, now: datetime) -> Statement:
     """The head: what stood at the beginning and at the end, and the sums of all lines."""
-    where = _where(subject, period)
+    where = where_of(subject, period)
     with one_snapshot(), connection.cursor() as cursor:
         cursor.execute(_GROUP + _PARTS, where)
         parts = sorted(cursor.fetchall(), key=lambda row: (_place(Kind(row[0])), not row[1]))
@@ -233,7 +234,8 @@ def statement(subject: Subject, period: Period, *, now: datetime) -> Statement:
     )
 
 
-def _where(subject: Subject, period: Period) -> dict[str, Any]:
+def where_of(subject: Subject, period: Period) -> dict[str, Any]:
+    """What the statements above ask of a subject and a period."""
     return {
         "codes": list(subject.codes),
         "owed": subject.owed,
@@ -314,11 +316,11 @@ def lines(
     Args:
         after: the `number` of the last line of the page before.
     """
-    where = {**_where(subject, period), "after": after, "limit": limit}
+    where = {**where_of(subject, period), "after": after, "limit": limit}
     with connection.chunked_cursor() as cursor:
-        cursor.execute(_GROUP + _MOVED + _LINES, where)
+        cursor.execute(LINES, where)
         while rows := cursor.fetchmany(CHUNK):
-            yield from _told(rows)
+            yield from told(rows)
 
 
 def page(subject: Subject, period: Period, *, after: int = 0, limit: int) -> list[Line]:
@@ -327,7 +329,8 @@ def page(subject: Subject, period: Period, *, after: int = 0, limit: int) -> lis
         return list(islice(lines(subject, period, after=after, limit=limit), limit))
 
 
-def _told(rows: list[tuple[Any, ...]]) -> list[Line]:
+def told(rows: list[tuple[Any, ...]]) -> list[Line]:
+    """Rows of `LINES` with what metering says about their charges."""
     causes = [Ref.read(row[3]) for row in rows]
     known = charged({cause.id for cause in causes if cause.kind == "charge"})
     return [_line(row, cause, known.get(cause.id)) for row, cause in zip(rows, causes, strict=True)]

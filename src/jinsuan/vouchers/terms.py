@@ -58,6 +58,7 @@ class Terms:
 
     Args:
         code: the programme's short name; with a year it names the pool.
+        region: whose applicants it is for, by the first digits of their 行政区划代码.
         valid_months: 0 for "to the last day of the programme's year".
         pool, rate, cap, high_rate, high_cap: names of the pack's parameters, "" for none.
         high: facts of which one is enough for the higher rate and cap.
@@ -69,6 +70,7 @@ class Terms:
     pack: str
     rule: str
     code: str
+    region: str
     pays: Pays
     valid_months: int
     warn_days: int

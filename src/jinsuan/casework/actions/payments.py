@@ -32,6 +32,7 @@ __all__ = [
     "PaymentOrder",
     "cancel_batch",
     "confirm_batch",
+    "drop_returned_lines",
     "make_batch",
     "record_answers",
     "send_batch",
@@ -199,6 +200,27 @@ def cancel_batch(batch: UUID, *, reason: str, actor: Actor, now: datetime) -> No
     row.state = PaymentBatch.State.CANCELLED
     row.save(update_fields=["state"])
     _note("payment.cancel", row, actor, now, reason)
+
+
+@transaction.atomic
+def drop_returned_lines(case: UUID, *, actor: Actor, now: datetime) -> None:
+    """A case's approval is taken back: what the bank sent back is not ordered again as it was. As
+    after a retry, the line gives way to whatever the next approval orders.
+    """
+    rows = PaymentLine.objects.select_for_update(of=("self",)).select_related("batch")
+    lines = list(rows.filter(case=case, state=PaymentLine.State.REJECTED))
+    for line in lines:
+        line.state = PaymentLine.State.RETRIED
+        line.save(update_fields=["state"])
+    notes = [
+        Note(
+            action="payment.drop",
+            subject=Ref("paymentbatch", line.batch_id),
+            after={"number": line.batch.number, "place": line.place, "case": str(line.case_id)},
+        )
+        for line in lines
+    ]
+    record(notes, actor=actor, now=now)
 
 
 @transaction.atomic

@@ -54,6 +54,7 @@ def _body(schema: str) -> dict[str, Any]:
 SPEC_BODY = _body("JobSpec")
 CANCEL_BODY = _body("CancelIn")
 FACTS_BODY = _body("Facts")
+EXPORT_BODY = _body("ExportIn")
 FACTS: dict[str, Any] = {
     "type": "object",
     "description": "事实名到值，见 /policy/packs/{pack_id}：金额、比例、日期写文本，数写整数，是非写 true 或 "
@@ -100,6 +101,23 @@ CANCEL_IN = {
     },
     "examples": [{"reason": "参数写错，重新提交"}],
 }
+_TEXT = {"type": "string", "maxLength": 120}
+EXPORT_IN = {
+    "title": "ExportIn",
+    "description": "要哪一份对账单：字段与 /statements/file 相同，都可以不写",
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "kind": {**_TEXT, "description": "tenant、provider、voucher 或 pool；不写按本令牌的身份"},
+        "id": {**_TEXT, "description": "单位编号、券编号或年度代码；不写是本单位"},
+        "month": {**_TEXT, "description": "北京时间的月份"},
+        "from": {**_TEXT, "description": "第一天（含）；与 to 合用"},
+        "to": {**_TEXT, "description": "最后一天（含）"},
+        "format": {**_TEXT, "description": "csv、xlsx、pdf 或 focus；不写是 csv"},
+    },
+    "examples": [{"month": "2025-03", "format": "csv"}],
+}
+MAY_BE_TOO_EARLY = frozenset({"export_file"})
 PROBLEM_EXAMPLE = {
     "type": "urn:jinsuan:problem:not_found",
     "title": "不存在或无权查看",
@@ -126,6 +144,7 @@ class DocumentedApi(NinjaAPI):
         schemas = found["components"]["schemas"]
         schemas["JobSpec"] = job_spec_schema()
         schemas["CancelIn"] = CANCEL_IN
+        schemas["ExportIn"] = EXPORT_IN
         schemas["Facts"] = FACTS
         schemas["ProblemOut"]["examples"] = [PROBLEM_EXAMPLE]
         for methods in found["paths"].values():
@@ -164,6 +183,8 @@ def _possible(operation: dict[str, Any], *, keyed: bool) -> frozenset[int]:
     if keyed:
         # What changes something may find a thing of its body missing, or things not ready for it.
         found |= {400, 404, 409, 422}
+    if operation["operationId"] in MAY_BE_TOO_EARLY:
+        found |= {409}
     if "query" in places:
         found |= {422}
     if "path" in places or "query" in places:

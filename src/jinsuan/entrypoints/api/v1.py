@@ -11,6 +11,7 @@ from jinsuan.entrypoints.api import (
     account,
     cases,
     centres,
+    exports,
     jobs,
     notifications,
     policy,
@@ -37,6 +38,7 @@ api.add_router("/jobs", jobs.router)
 api.add_router("/centres", centres.router)
 api.add_router("/policy", policy.router)
 api.add_router("/statements", statements.router)
+api.add_router("/exports", exports.router)
 api.add_router("/notifications", notifications.router)
 api.add_router("/pools", pools.router)
 api.add_router("/applications", cases.applications)

@@ -61,8 +61,8 @@ def mode(
 @app.command()
 def band(
     resource: Annotated[str, typer.Argument(help="型号，写成 card:T4")],
-    low: Annotated[str, typer.Option(help="每卡时最低价，元")],
-    high: Annotated[str, typer.Option(help="每卡时最高价，元")],
+    low: Annotated[str, typer.Option(help="每卡时最低价，元，至多五位小数")],
+    high: Annotated[str, typer.Option(help="每卡时最高价，元，至多五位小数")],
     since: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="从哪一天起")],
     source: Annotated[str, typer.Option(help="询价记录或文件")],
     username: As,
@@ -73,26 +73,32 @@ def band(
 
     boot()
     from jinsuan.entrypoints import clock
+    from jinsuan.metering.rating import show_price
     from jinsuan.vouchers.actions.check_settings import set_price_band
 
     now = clock.now()
+    least, most = _millifen("最低价", low), _millifen("最高价", high)
     set_price_band(
         resource,
-        low_millifen=_millifen(low),
-        high_millifen=_millifen(high),
+        low_millifen=least,
+        high_millifen=most,
         effective_on=since.date(),
         source=source,
         actor=_actor(username, organisation, now),
         now=now,
     )
-    typer.echo(f"✓ {resource} 自 {since.date()} 起每卡时 {low} 至 {high} 元。")
+    typer.echo(
+        f"✓ {resource} 自 {since.date()} 起每卡时 {show_price(least)} 至 {show_price(most)} 元。"
+    )
 
 
-def _millifen(text: str) -> int:
+def _millifen(name: str, text: str) -> int:
     from jinsuan.kernel.errors import BadInput
-    from jinsuan.kernel.money import Money
+    from jinsuan.metering.rating import read_price
 
     try:
-        return Money.yuan(text.strip()).fen * 1000
-    except (ValueError, ArithmeticError):
-        raise BadInput("价格", f"“{text[:20]}”读不懂", "请写元，可以写到分，如 3.50。") from None
+        return read_price(text)
+    except ValueError:
+        raise BadInput(
+            name, f"“{text[:20]}”读不懂", "请写元，至多五位小数，与价目相同，例如 3.50、0.00125。"
+        ) from None

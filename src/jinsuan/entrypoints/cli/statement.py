@@ -26,6 +26,9 @@ def statement(
     form: Annotated[str, typer.Option("--format", help="csv、xlsx、pdf 或 focus")] = "csv",
 ) -> None:
     """对账单：一个用算主体、算力企业、算力券或资金池，在一个月或任意两天之间。"""
+    from rich.console import Console
+    from rich.progress import Progress
+
     from jinsuan.entrypoints.site.boot import boot
 
     boot()
@@ -40,7 +43,14 @@ def statement(
         raise BadInput("对账对象", f"写了 {len(named)} 个", f"在 --{'、--'.join(asked)} 中写一个。")
     subject = access_subject(LOCAL, *named[0])
     period = asked_period(month, first, last, now=clock.now())
-    with make_file(subject, period, form, now=clock.now()) as file, out.open("wb") as target:
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        row = bar.add_task("写对账单", total=None)
+
+        def told(done: int, total: int) -> None:
+            bar.update(row, completed=done, total=total)
+
+        file = make_file(subject, period, form, now=clock.now(), told=told)
+    with file, out.open("wb") as target:
         shutil.copyfileobj(file, target)
     begin, end = subject.days(period)
     typer.echo(f"✓ {subject.name} {begin} 至 {end} 的对账单已写到 {out}")

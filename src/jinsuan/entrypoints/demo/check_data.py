@@ -19,6 +19,10 @@ from jinsuan.vouchers.models import PriceBand
 from jinsuan.vouchers.queries_checks import warning_on
 
 REGISTER = "演示：企业登记"
+NOT_CONNECTED = {
+    "load": "演示：中心监测还没有接入，按季度抽查",
+    "round_trip": "演示：监管账户的银行流水还没有登记，按季度抽查",
+}
 
 
 def provide_check_data(organisations: Iterable[UUID], *, now: datetime) -> None:
@@ -52,13 +56,14 @@ def provide_check_data(organisations: Iterable[UUID], *, now: datetime) -> None:
                 actor=officer,
                 now=now,
             )
-    if "load" not in warning_on(today):
-        set_check_mode(
-            "load",
-            warns_only=True,
-            effective_on=today,
-            until_on=today + timedelta(days=90),
-            reason="演示：中心监测还没有接入，按季度抽查",
-            actor=officer,
-            now=now,
-        )
+    for name, reason in NOT_CONNECTED.items():
+        if name not in warning_on(today):
+            set_check_mode(
+                name,
+                warns_only=True,
+                effective_on=today,
+                until_on=today + timedelta(days=90),
+                reason=reason,
+                actor=officer,
+                now=now,
+            )

@@ -9,7 +9,13 @@ from django.http import FileResponse, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 
-from jinsuan.entrypoints.exports.make import FORMATS, IN_MEMORY_BYTES, file_name, make_file
+from jinsuan.entrypoints.exports.make import (
+    AT_ONCE_LINES,
+    FORMATS,
+    IN_MEMORY_BYTES,
+    file_name,
+    make_file,
+)
 from jinsuan.kernel.period import Period
 from jinsuan.vouchers.subjects import Subject
 
@@ -17,8 +23,12 @@ from jinsuan.vouchers.subjects import Subject
 def file_response(
     subject: Subject, period: Period, name: str, *, now: datetime
 ) -> HttpResponseBase:
-    """A small file at once; a large one from disk, which is closed with the answer."""
-    file = make_file(subject, period, name, now=now)
+    """A file of few lines; from disk when it is large, which is closed with the answer.
+
+    Raises:
+        BadInput, StatementTooLong: no such format; too many lines to wait for.
+    """
+    file = make_file(subject, period, name, now=now, most_lines=AT_ONCE_LINES)
     called, media_type = file_name(subject, period, name), FORMATS[name].media_type
     size = file.seek(0, os.SEEK_END)
     file.seek(0)

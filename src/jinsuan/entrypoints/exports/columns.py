@@ -46,9 +46,16 @@ def header(statement: Statement) -> list[str]:
     return [*BEFORE, *used, *MONEY, *AFTER]
 
 
-def rows(statement: Statement, lines: Iterable[Line]) -> Iterator[list[Cell | Hours]]:
-    """A row per line, with the balance after it."""
-    balance, wanted = statement.opening, resources(statement)
+def rows(
+    statement: Statement, lines: Iterable[Line], balance: Money | None = None
+) -> Iterator[list[Cell | Hours]]:
+    """A row per line, with the balance after it.
+
+    Args:
+        balance: before the first of these lines; the opening one when they are the first.
+    """
+    balance = statement.opening if balance is None else balance
+    wanted = resources(statement)
     for line in lines:
         balance += line.amount
         basis = line.basis

@@ -92,11 +92,25 @@ Row = dict[str, str]
 
 def write_focus(statement: Statement, lines: Iterable[Line], file: IO[bytes]) -> None:
     """Write the header and the rows of every line that is a charge or its correction."""
+    begin_focus(statement, file)
+    more_focus(statement, lines, statement.opening, file)
+
+
+def begin_focus(_statement: Statement, file: IO[bytes]) -> None:
+    """The header."""
+    _write([{name: name for name in (*COLUMNS, *OWN)}], file)
+
+
+def more_focus(
+    statement: Statement, lines: Iterable[Line], _balance: Money, file: IO[bytes]
+) -> None:
+    """The rows of some lines."""
+    _write((row for line in lines for row in _rows(statement, line)), file)
+
+
+def _write(rows: Iterable[Row], file: IO[bytes]) -> None:
     text = io.TextIOWrapper(file, "utf-8", newline="")
-    writer = csv.DictWriter(text, [*COLUMNS, *OWN], restval="")
-    writer.writeheader()
-    for line in lines:
-        writer.writerows(_rows(statement, line))
+    csv.DictWriter(text, [*COLUMNS, *OWN], restval="").writerows(rows)
     text.flush()
     text.detach()
 

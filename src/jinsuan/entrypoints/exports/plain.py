@@ -29,12 +29,29 @@ def safe(text: str) -> str:
 
 def write_csv(statement: Statement, lines: Iterable[Line], file: IO[bytes]) -> None:
     """The lines, then one row of sums."""
-    text = io.TextIOWrapper(file, "utf-8-sig", newline="", write_through=False)
-    writer = csv.writer(text)
-    writer.writerow(header(statement))
-    for row in rows(statement, lines):
-        writer.writerow([shown(cell) for cell in row])
-    writer.writerow([shown(cell) for cell in sums(statement)])
+    begin_csv(statement, file)
+    more_csv(statement, lines, statement.opening, file)
+    end_csv(statement, file)
+
+
+def begin_csv(statement: Statement, file: IO[bytes]) -> None:
+    """The mark and the header."""
+    _write([header(statement)], file, "utf-8-sig")
+
+
+def more_csv(statement: Statement, lines: Iterable[Line], balance: Money, file: IO[bytes]) -> None:
+    """Some lines; the balance is the one before the first of them."""
+    _write(([shown(cell) for cell in row] for row in rows(statement, lines, balance)), file)
+
+
+def end_csv(statement: Statement, file: IO[bytes]) -> None:
+    """The sums."""
+    _write([[shown(cell) for cell in sums(statement)]], file)
+
+
+def _write(rows: Iterable[list[str]], file: IO[bytes], encoding: str = "utf-8") -> None:
+    text = io.TextIOWrapper(file, encoding, newline="", write_through=False)
+    csv.writer(text).writerows(rows)
     text.flush()
     text.detach()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC
 from decimal import Decimal
 from itertools import chain, islice
 from typing import IO, Any
@@ -21,6 +22,8 @@ ROWS_PER_SHEET = 1_000_000
 def write_xlsx(statement: Statement, lines: Iterable[Line], file: IO[bytes]) -> None:
     """Write the workbook. Texts are written as texts, so none of them is ever calculated."""
     with xlsxwriter.Workbook(file, {"constant_memory": True}) as book:
+        # Made when the statement was: written again, the file is the same to the byte.
+        book.set_properties({"created": statement.made_at.astimezone(UTC)})
         formats = {
             "money": book.add_format({"num_format": "#,##0.00"}),
             "hours": book.add_format({"num_format": "#,##0.000000"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +14,12 @@ from jinsuan.metering.models import ContractLine
 from jinsuan.policy.pack import Base, Fact
 from jinsuan.policy.values import Unreadable, read_plain, show
 from jinsuan.registry.models import Body, Organisation
-from jinsuan.vouchers.actions.apply import ContractTerms, Line
+from jinsuan.vouchers.actions.apply import MAX_LINES, ContractTerms, Line
 from jinsuan.vouchers.models import Application
 from jinsuan.vouchers.terms import terms_of
 
-ROWS = 8
+ROWS, MORE = 8, 3
+"""Lines that an empty form has, and how many a press of the button adds, up to `MAX_LINES`."""
 LABELS = {
     "body": "推荐单位",
     "provider": "供给方",
@@ -29,7 +31,10 @@ LABELS = {
     "related": "关联关系声明",
 }
 DATES = ("signed_on", "starts_on", "ends_on")
-LINES = tuple(f"{part}_{n}" for n in range(1, ROWS + 1) for part in ("category", "what", "amount"))
+PARTS = ("category", "what", "amount")
+LINES = tuple(f"{part}_{n}" for n in range(1, MAX_LINES + 1) for part in PARTS)
+_LINE = re.compile(r"(?:what|amount)_([1-9][0-9]{0,8})")
+TOO_MANY = f"合同明细至多 {MAX_LINES} 行，请把同类的几行合成一行"
 
 
 @dataclass(slots=True)
@@ -69,9 +74,30 @@ class Row:
 
 
 def typed(data: Mapping[str, str], asked: Mapping[str, Fact]) -> dict[str, str]:
-    """What somebody typed: our own fields only, of a sane length."""
+    """What somebody typed: our own fields only, of a sane length. `rows` is how many lines the form
+    had, or holds: more than there may be are told by it, and not dropped unseen.
+    """
     names = (*LABELS, *LINES, *(f"fact_{name}" for name in asked))
-    return {name: data[name][:1000] for name in names if data.get(name)}
+    values = {name: data[name][:1000] for name in names if data.get(name)}
+    told = data.get("rows", "")
+    rows = int(told) if re.fullmatch("[0-9]{1,3}", told) else ROWS
+    typed_in = (_LINE.fullmatch(name) for name, text in data.items() if text)
+    values["rows"] = str(max([rows, *(int(one[1]) for one in typed_in if one)]))
+    return values
+
+
+def with_more(values: Mapping[str, str], found: Read) -> dict[str, str]:
+    """The same form with some lines more, everything typed kept; a problem when it has all."""
+    shown = rows_of(values)
+    if shown >= MAX_LINES:
+        found.wrong("", "合同明细", TOO_MANY)
+    return {**values, "rows": str(min(shown + MORE, MAX_LINES))}
+
+
+def rows_of(values: Mapping[str, str]) -> int:
+    """How many lines to show: those asked for, and never fewer than are filled."""
+    filled = [int(one[1]) for name in values if (one := _LINE.fullmatch(name))]
+    return min(MAX_LINES, max([ROWS, int(values.get("rows") or ROWS), *filled]))
 
 
 def read(values: Mapping[str, str], asked: Mapping[str, Fact]) -> Read:
@@ -129,7 +155,9 @@ def _one(
 
 def _lines(found: Read, values: Mapping[str, str]) -> tuple[Line, ...]:
     lines = []
-    for n in range(1, ROWS + 1):
+    if int(values.get("rows") or ROWS) > MAX_LINES:
+        found.wrong("", "合同明细", TOO_MANY)
+    for n in range(1, MAX_LINES + 1):
         category, what = values.get(f"category_{n}", ""), values.get(f"what_{n}", "").strip()
         said = values.get(f"amount_{n}", "")
         if not what and not said:
@@ -163,7 +191,7 @@ def kept(row: Application, asked: Mapping[str, Fact]) -> dict[str, str]:
         "purpose": row.purpose,
         "related": "yes" if row.related else "no",
     }
-    for n, line in enumerate(row.lines.order_by("place")[:ROWS], start=1):
+    for n, line in enumerate(row.lines.order_by("place"), start=1):
         values[f"category_{n}"], values[f"what_{n}"] = line.category, line.description
         values[f"amount_{n}"] = Money(line.amount_fen).plain
     for answer in row.facts.all():
@@ -218,7 +246,7 @@ def questions(
 
 
 def rows(values: Mapping[str, str], found: Read) -> tuple[Row, ...]:
-    """The lines of the contract, always as many as the form has."""
+    """The lines of the contract, as many as the form has."""
     return tuple(
         Row(
             place=n,
@@ -227,5 +255,5 @@ def rows(values: Mapping[str, str], found: Read) -> tuple[Row, ...]:
             amount=values.get(f"amount_{n}", ""),
             error=found.problems.get(f"amount_{n}", ("", ""))[1],
         )
-        for n in range(1, ROWS + 1)
+        for n in range(1, rows_of(values) + 1)
     )

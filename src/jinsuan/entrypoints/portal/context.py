@@ -65,6 +65,7 @@ MENUS: dict[Role, tuple[tuple[str, str], ...]] = {
         *WATCHING[1:],
         ("政策沙盘", "sandbox"),
         ("对账单", "statement"),
+        ("长任务", "works"),
         ("审计", "audit"),
     ),
     Role.AUDITOR: (

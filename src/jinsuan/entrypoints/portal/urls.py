@@ -40,6 +40,7 @@ from jinsuan.entrypoints.portal.views import (
     statements,
     trace,
     wallet,
+    works,
 )
 
 pages: list[URLPattern | URLResolver] = [
@@ -58,6 +59,10 @@ pages: list[URLPattern | URLResolver] = [
     path("账户", wallet.wallet, name="wallet"),
     path("对账单", statements.statement, name="statement"),
     path("对账单/文件", statements.statement_file, name="statement_file"),
+    path("长任务", works.works, name="works"),
+    path("长任务/近况", works.works_live, name="works_live"),
+    path("长任务/<str:work>/文件", works.work_file, name="work_file"),
+    path("长任务/<str:work>/停止", works.work_stop, name="work_stop"),
     path("办理", cases.desk, name="cases"),
     path("案件/<str:number>", cases.case, name="case"),
     path("案件/<str:number>/附件/<str:attachment>", cases.paper, name="paper"),

@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "jinsuan.vouchers",
     "jinsuan.dispatch",
     "jinsuan.entrypoints.api",
+    "jinsuan.entrypoints.longwork",
 ]
 MIDDLEWARE = [
     "jinsuan.entrypoints.api.edge.ProblemEdge",

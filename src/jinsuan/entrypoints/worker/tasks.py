@@ -43,6 +43,14 @@ def watch(timestamp: int) -> int:
     return _run(ticks.watch)
 
 
+@app.periodic(cron="* * * * * *")
+@app.task(name="longwork", queueing_lock="longwork")
+def longwork(timestamp: int) -> int:
+    """Every second: the next long work, from where it stands."""
+    del timestamp
+    return _run(ticks.longwork)
+
+
 @app.periodic(cron="17 * * * *")
 @app.task(name="sweep", queueing_lock="sweep")
 def sweep(timestamp: int) -> int:
@@ -124,5 +132,5 @@ async def reap(timestamp: int) -> int:
 
 
 TIMERS = frozenset(
-    {"turn", "watch", "reap", "sweep", "vouchers", "seal", "cases", "warn", "notify"}
+    {"turn", "watch", "reap", "sweep", "vouchers", "seal", "cases", "warn", "notify", "longwork"}
 )

@@ -18,6 +18,8 @@ from django.db import InterfaceError, OperationalError, connection
 from jinsuan.casework.errors import CaseFrozen, NoticeNotOver
 from jinsuan.dispatch import actions as dispatch
 from jinsuan.entrypoints.api import once
+from jinsuan.entrypoints.longwork.actions import forget as forget_results
+from jinsuan.entrypoints.longwork.run import run_next
 from jinsuan.entrypoints.seal_keys import digest, signer
 from jinsuan.kernel.errors import DomainError
 from jinsuan.kernel.ref import Actor
@@ -28,11 +30,9 @@ from jinsuan.vouchers.actions import book_differences, expire_due, sweep_ended, 
 from jinsuan.vouchers.actions.grant import (
     cases_in_check,
     cases_in_notice,
-    end_with_year,
-    issue_granted,
     pass_checks,
 )
-from jinsuan.vouchers.errors import ProgrammeClosed
+from jinsuan.vouchers.actions.grant_many import CHUNK, issue_granted_many
 from jinsuan.vouchers.letters import letters
 from jinsuan.vouchers.queries_bank import bank_totals
 from jinsuan.vouchers.reconcile import differences
@@ -50,6 +50,7 @@ never keeps it."""
 
 VOUCHERS = Actor.system("worker:vouchers")
 CASES = Actor.system("worker:cases")
+HELD_UP = frozenset({NoticeNotOver.code, CaseFrozen.code})
 RECONCILE = Actor.system("worker:reconcile")
 
 Clock = Callable[[], datetime]
@@ -101,8 +102,14 @@ def watch(now: Clock) -> int:
 
 
 def sweep(now: Clock) -> int:
-    """Drop answers to keyed requests that are older than we promise to keep them."""
-    return tried(lambda: once.forget(now=now()), "sweep")
+    """Drop what is older than we promise to keep it: answers to keyed requests, files."""
+    answers = tried(lambda: once.forget(now=now()), "sweep")
+    return answers + tried(lambda: forget_results(now=now()), "results")
+
+
+def longwork(now: Clock) -> int:
+    """Go on with the work that waits longest, to its end."""
+    return tried(lambda: run_next(now), "longwork")
 
 
 def vouchers(now: Clock) -> int:
@@ -119,20 +126,20 @@ def cases(now: Clock) -> int:
     done = 0
     for case in cases_in_check():
         done += tried(partial(pass_checks, case, actor=CASES, now=now()), "check")
-    for case in cases_in_notice(now=now()):
-        done += tried(partial(_end_notice, case, now()), "notice")
+    due = cases_in_notice(now=now())
+    for start in range(0, len(due), CHUNK):
+        chunk = due[start : start + CHUNK]
+        done += tried(partial(_end_notices, chunk, now()), "notice")
     return done
 
 
-def _end_notice(case: UUID, now: datetime) -> int:
-    """Issue, or end the case with its year; a notice that is held up waits without a word."""
-    try:
-        issue_granted(case, actor=CASES, now=now)
-    except (NoticeNotOver, CaseFrozen):
-        return 0
-    except ProgrammeClosed:
-        end_with_year(case, actor=CASES, now=now)
-    return 1
+def _end_notices(chunk: list[UUID], now: datetime) -> int:
+    """Issue, or end cases with their year; a notice that is held up waits without a word."""
+    found = issue_granted_many(chunk, actor=CASES, now=now)
+    for left in found.left:
+        if left.code not in HELD_UP:
+            log.warning("notice.left", case=left.number, code=left.code, detail=left.words)
+    return len(found.issued) + len(found.ended)
 
 
 def warn(now: Clock) -> int:

@@ -24,7 +24,7 @@ from jinsuan.kernel.ref import Actor, Ref, Role
 from jinsuan.ledger.actions import Note, record
 from jinsuan.registry.queries_relations import Surroundings
 from jinsuan.vouchers.actions.paper_index import index_papers
-from jinsuan.vouchers.checks import DataLacking, Doubt, papers, parties, use
+from jinsuan.vouchers.checks import DataLacking, Doubt, papers, parties, trips, use
 from jinsuan.vouchers.checks.thresholds import Thresholds, thresholds
 from jinsuan.vouchers.errors import NewDoubts
 from jinsuan.vouchers.models import CheckRun
@@ -35,7 +35,6 @@ from jinsuan.vouchers.queries_checks import (
     end_of,
     group_of,
     invoices_of,
-    movements_of,
     papers_of,
     parties_of,
     quotes_of,
@@ -44,6 +43,7 @@ from jinsuan.vouchers.queries_checks import (
     warning_on,
 )
 from jinsuan.vouchers.queries_redeem import four_of
+from jinsuan.vouchers.queries_trips import circle_of, days_told, movements_of
 
 log = structlog.get_logger(__name__)
 LABELS = {
@@ -93,9 +93,15 @@ def _related(look: _Look) -> list[Doubt]:
 
 
 def _round_trip(look: _Look) -> list[Doubt]:
-    provider = look.subject.application.provider_id
-    moved = movements_of(provider, look.group)
-    return parties.round_trips(moved, provider=provider, group=look.group, at=look.at.round_trip)
+    at, provider = look.at.round_trip, look.subject.application.provider_id
+    circle = circle_of(look.subject, look.around, look.at.related)
+    moved = movements_of(look.subject, look.group, circle, look.around)
+    found = trips.round_trips(moved, provider=provider, group=look.group, circle=circle, at=at)
+    since = min((one.on for one in moved if one.receiver == provider), default=None)
+    told = [] if since is None else days_told(since)
+    today = beijing_date(look.now)
+    trips.check_told(moved, told, provider=provider, today=today, at=at, found=found)
+    return found
 
 
 def _copies(look: _Look) -> list[Doubt]:

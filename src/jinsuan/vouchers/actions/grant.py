@@ -198,7 +198,8 @@ def _posting(
     )
 
 
-def _resolve(row: Application, step: Step, cause: Ref, now: datetime) -> list[Posting]:
+def resolved(row: Application, step: Step, cause: Ref, now: datetime) -> list[Posting]:
+    """What becomes of the reserved money: posted or free again, on both sides."""
     assert row.decision is not None and row.decision.amount_fen is not None
     amount = Money(row.decision.amount_fen)
     return [_posting(what, row, amount, cause, now, step) for what in ("grant", "limit")]
@@ -216,7 +217,7 @@ def take_back_approval(case: UUID, *, reason: str, actor: Actor, now: datetime) 
     move_case(case, "异议成立", reason=reason, actor=actor, now=now)
     assert row.decision is not None
     cause = Ref("decision", row.decision.id)
-    post(_resolve(row, Step.VOID, cause, now), actor=actor, now=now)
+    post(resolved(row, Step.VOID, cause, now), actor=actor, now=now)
     row.decision_id = None
     row.save(update_fields=["decision"])
 
@@ -254,11 +255,22 @@ def issue_granted(case: UUID, *, actor: Actor, now: datetime) -> Ref:
     row = _application(case, actor, now)
     _in_year(row.programme, now)
     move_case(case, "公示期满", actor=actor, now=now)
+    terms = terms_of(row.programme.pack, row.programme.rule)
+    voucher = granted_voucher(row, high=is_high(row, terms), now=now)
+    voucher.save(force_insert=True)
+    ref = Ref("voucher", voucher.id)
+    post(resolved(row, Step.POST, ref, now), actor=actor, now=now)
+    record([issue_note(row, voucher)], actor=actor, now=now)
+    return ref
+
+
+def granted_voucher(row: Application, *, high: bool, now: datetime) -> Voucher:
+    """The voucher that an approved application becomes on this day; not yet written."""
     decision, today = row.decision, beijing_date(now)
     assert decision is not None and decision.amount_fen is not None
     terms = terms_of(row.programme.pack, row.programme.rule)
-    rate = terms.rate_of(beijing_date(decision.recorded_at), high=is_high(row, terms))
-    voucher = Voucher.objects.create(
+    rate = terms.rate_of(beijing_date(decision.recorded_at), high=high)
+    return Voucher(
         id=row.grant,
         programme=row.programme,
         tenant_id=row.case.applicant_id,
@@ -274,18 +286,20 @@ def issue_granted(case: UUID, *, actor: Actor, now: datetime) -> Ref:
         issued_at=now,
         reason=f"案件 {row.case.number}",
     )
-    ref = Ref("voucher", voucher.id)
-    post(_resolve(row, Step.POST, ref, now), actor=actor, now=now)
+
+
+def issue_note(row: Application, voucher: Voucher) -> Note:
+    """What the audit book says of an issued voucher."""
+    assert row.decision is not None
     after = {
         "case": row.case.number,
         "programme": row.programme.code,
         "tenant": str(row.case.applicant_id),
-        "face_fen": decision.amount_fen,
-        "rate": str(rate),
-        "decision_sha256": bytes(decision.content_digest).hex(),
+        "face_fen": voucher.face_fen,
+        "rate": str(voucher.rate),
+        "decision_sha256": bytes(row.decision.content_digest).hex(),
     }
-    record([Note(action="voucher.issue", subject=ref, after=after)], actor=actor, now=now)
-    return ref
+    return Note(action="voucher.issue", subject=Ref("voucher", voucher.id), after=after)
 
 
 @transaction.atomic
@@ -301,7 +315,7 @@ def end_with_year(case: UUID, *, actor: Actor, now: datetime) -> None:
         raise ProgrammeRuns(row.programme.title, beijing_date(now), row.programme.closes_on)
     move_case(case, "年度结束", reason=f"{row.programme.title}已经结束", actor=actor, now=now)
     assert row.decision is not None
-    post(_resolve(row, Step.VOID, Ref("case", case), now), actor=actor, now=now)
+    post(resolved(row, Step.VOID, Ref("case", case), now), actor=actor, now=now)
 
 
 def _in_year(programme: Programme, now: datetime) -> None:

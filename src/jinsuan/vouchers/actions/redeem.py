@@ -10,6 +10,7 @@ from django.db.models import Max
 
 from jinsuan.casework.actions.cases import locked, move_case, open_case
 from jinsuan.casework.actions.evidence import claim_documents
+from jinsuan.casework.actions.payments import drop_returned_lines
 from jinsuan.casework.documents import invoice
 from jinsuan.casework.models import ClaimedDocument, PaymentLine
 from jinsuan.casework.moves import TABLES
@@ -179,6 +180,7 @@ def stop_redemption(case: UUID, *, reason: str, actor: Actor, now: datetime) -> 
     _check_not_ordered(row)
     approved = row.case.moves_made
     move_case(case, "暂停拨付", reason=reason, actor=actor, now=now)
+    drop_returned_lines(case, actor=actor, now=now)
     forth = _posting(row, Reason.REDEEM, now, moves=approved)
     back = Posting(
         key=f"unredeem:{forth.key.partition(':')[2]}",

@@ -1,17 +1,15 @@
-"""Between applicant and provider: are they connected, and does the money come back? Pure."""
+"""Between applicant and provider: are they connected? Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from uuid import UUID
 
-from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Ref
 from jinsuan.registry.relations import Link, in_words, path_between
-from jinsuan.vouchers.checks.doubt import FULL, DataLacking, Doubt, percent, refs
-from jinsuan.vouchers.checks.thresholds import Related, RoundTrip
+from jinsuan.vouchers.checks.doubt import DataLacking, Doubt, percent, refs
+from jinsuan.vouchers.checks.thresholds import Related
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,17 +23,6 @@ class Parties:
     own: Mapping[bytes, UUID]
     names: Mapping[UUID, str]
     unknown: tuple[UUID, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Movement:
-    """Money from one known organisation to another. `payer` None: the platform, for its users."""
-
-    ref: Ref
-    payer: UUID | None
-    receiver: UUID
-    amount: Money
-    on: date
 
 
 def related(parties: Parties, at: Related) -> list[Doubt]:
@@ -86,38 +73,3 @@ def _related(evidence: tuple[Ref, ...], words: str, at: Related) -> Doubt:
         evidence=evidence,
         detail=f"{words}。门槛：{at.hops} 步以内，持股 {percent(at.least_share_bps)} 及以上。",
     )
-
-
-def round_trips(
-    movements: Iterable[Movement], *, provider: UUID, group: frozenset[UUID], at: RoundTrip
-) -> list[Doubt]:
-    """资金回流: a payment to the provider, and soon after a similar amount from it to the group."""
-    every = sorted(movements, key=lambda one: (one.on, one.ref))
-    group -= {provider}
-    forth = [m for m in every if m.receiver == provider and (m.payer is None or m.payer in group)]
-    back = [m for m in every if m.payer == provider and m.receiver in group]
-    used: set[Ref] = set()
-    found = []
-    for there in forth:
-        for here in back:
-            days = (here.on - there.on).days
-            near = (
-                abs((here.amount - there.amount).fen) * FULL <= there.amount.fen * at.tolerance_bps
-            )
-            if here.ref in used or not 0 <= days <= at.days or not near:
-                continue
-            used.add(here.ref)
-            found.append(
-                Doubt(
-                    code="round_trip",
-                    title="付给供给方的钱疑似回流",
-                    evidence=refs(there.ref, here.ref),
-                    detail=(
-                        f"{there.on} 付给供给方 {there.amount}，{days} 天后 {here.on} 供给方付回 "
-                        f"{here.amount}。门槛：{at.days} 天以内，金额相差不超过 "
-                        f"{percent(at.tolerance_bps)}。"
-                    ),
-                )
-            )
-            break
-    return found

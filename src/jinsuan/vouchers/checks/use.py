@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.ref import Ref
+from jinsuan.metering.rating import show_price
 from jinsuan.vouchers.checks.doubt import FULL, DataLacking, Doubt, percent, refs
 from jinsuan.vouchers.checks.thresholds import AfterEnd, OverContract, Pattern, Price
 
@@ -246,4 +247,4 @@ def _doubled_median(values: Sequence[int]) -> int:
 
 
 def _price(millifen: int) -> str:
-    return str(Money(millifen // MILLI))
+    return f"¥{show_price(millifen)}"

@@ -20,6 +20,7 @@ from jinsuan.vouchers.models.checks import CheckMode, PaperIndex, PriceBand
 from jinsuan.vouchers.models.differences import Difference
 from jinsuan.vouchers.models.funding import Funding, FundingSource
 from jinsuan.vouchers.models.issued import Programme, Voucher
+from jinsuan.vouchers.models.kept import KeptLine
 
 __all__ = [
     "Application",
@@ -36,6 +37,7 @@ __all__ = [
     "EntryMatch",
     "Funding",
     "FundingSource",
+    "KeptLine",
     "PaperIndex",
     "PriceBand",
     "Programme",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -47,7 +50,7 @@ def apply(request: HttpRequest) -> HttpResponse:
     open_now = Programme.objects.exclude(rule="").filter(opens_on__lte=today, closes_on__gte=today)
     years = list(open_now.order_by("code"))
     wanted = request.POST.get("programme") or request.GET.get("programme") or ""
-    year = next((one for one in years if one.code == wanted), years[0] if years else None)
+    year = next((one for one in years if one.code == wanted), _own_year(years, actor.organisation))
     mine = Application.objects.filter(case__applicant=actor.organisation).select_related("case")
     page: dict[str, Any] = {
         "years": years,
@@ -64,6 +67,13 @@ def apply(request: HttpRequest) -> HttpResponse:
             request, "portal/apply.html", {**page, **_form(values, applying.Read(), asked)}
         )
     values = applying.typed(request.POST, asked)
+    if request.POST.get("act") == "more":
+        found = applying.Read()
+        request.session[DRAFT] = values = applying.with_more(values, found)
+        status = 422 if found.problems else 200
+        return render(
+            request, "portal/apply.html", {**page, **_form(values, found, asked)}, status=status
+        )
     request.session[DRAFT] = values
     found = applying.read(values, asked)
     if found.terms is not None and found.body is not None:
@@ -88,6 +98,18 @@ def apply(request: HttpRequest) -> HttpResponse:
     return render(request, "portal/apply.html", {**page, **_form(values, found, asked)}, status=422)
 
 
+def _own_year(years: Sequence[Programme], applicant: UUID | None) -> Programme | None:
+    """With which year to begin: that of the applicant's own region, of several or none the newest."""
+    own = ""
+    if applicant is not None:
+        own = Organisation.objects.values_list("adcode", flat=True).get(id=applicant)
+
+    def rank(one: Programme) -> tuple[bool, date, str]:
+        return own.startswith(terms_of(one.pack, one.rule).region), one.opens_on, one.code
+
+    return max(years, key=rank, default=None)
+
+
 @signed_in(Role.TENANT)
 @require_http_methods(["GET", "HEAD", "POST"])
 def application(request: HttpRequest, number: str) -> HttpResponse:
@@ -99,10 +121,13 @@ def application(request: HttpRequest, number: str) -> HttpResponse:
     if request.method == "POST":
         act = request.POST.get("act", "")
         try:
-            if act == "save":
+            if act in ("save", "more"):
                 values = applying.typed({"body": values["body"], **request.POST.dict()}, asked)
+            if act == "more":
+                values = applying.with_more(values, found)
+            elif act == "save":
                 found = applying.read(values, asked)
-            if act != "save" or found.terms is not None:
+            if act != "more" and (act != "save" or found.terms is not None):
                 _act(request, row, act, values, found)
                 return _to(number)
         except DomainError as error:

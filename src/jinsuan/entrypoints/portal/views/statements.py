@@ -16,7 +16,7 @@ from jinsuan.entrypoints import clock
 from jinsuan.entrypoints.exports.answer import file_response
 from jinsuan.entrypoints.exports.asked import asked_period
 from jinsuan.entrypoints.exports.columns import Hours
-from jinsuan.entrypoints.exports.make import formats_for
+from jinsuan.entrypoints.exports.make import AT_ONCE_LINES, formats_for
 from jinsuan.entrypoints.portal.acting import actor_of, signed_in
 from jinsuan.kernel.errors import BadInput
 from jinsuan.kernel.money import Money
@@ -89,6 +89,9 @@ def statement(request: HttpRequest) -> HttpResponseBase:
             )
             for f in formats_for(subject)
         ],
+        "long": head.totals.lines > AT_ONCE_LINES,
+        "asked": list(asked.items()),
+        "formats": [(f.name, f.label) for f in formats_for(subject)],
         "start": f"{here}?{urlencode(asked)}#lines" if after else "",
         "more": _more(here, asked, found),
         "stopped": open_differences(actor)[:SHOWN],
