@@ -1,4 +1,4 @@
-"""`./run bench [path] [get] [post] | policy … | mutants … | fuzz … | ledger … | seal … | usage … | lublin …`: run the measurements and print what was run."""
+"""`./run bench [path] [get] [post] | policy … | mutants … | fuzz … | ledger … | seal … | usage … | longwork … | openb … | lublin …`: run the measurements and print what was run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import statistics
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -16,41 +17,23 @@ from benchmarks.machine import machine
 from benchmarks.one import run_one
 from benchmarks.targets import CPU_MS_PER_JOB, SHARE_OF_BARE
 
+OTHERS = {
+    "policy": "policy",
+    "mutants": "policy_mutants",
+    "fuzz": "policy_fuzz",
+    "ledger": "ledger",
+    "seal": "seal",
+    "usage": "usage",
+    "longwork": "longwork",
+    "openb": "openb",
+    "lublin": "lublin",
+}
+"""Measurements with options of their own: the word and the module."""
+
 
 def main() -> int:
-    known = (
-        ["policy"],
-        ["mutants"],
-        ["fuzz"],
-        ["ledger"],
-        ["seal"],
-        ["usage"],
-        ["longwork"],
-        ["lublin"],
-    )
-    if sys.argv[1:2] in known:
-        from benchmarks import (
-            ledger,
-            longwork,
-            lublin,
-            policy,
-            policy_fuzz,
-            policy_mutants,
-            seal,
-            usage,
-        )
-
-        other = {
-            "policy": policy.main,
-            "mutants": policy_mutants.main,
-            "fuzz": policy_fuzz.main,
-            "ledger": ledger.main,
-            "seal": seal.main,
-            "lublin": lublin.main,
-            "longwork": longwork.main,
-            "usage": usage.main,
-        }[sys.argv.pop(1)]
-        return other()
+    if sys.argv[1:2] and sys.argv[1] in OTHERS:
+        return int(import_module(f"benchmarks.{OTHERS[sys.argv.pop(1)]}").main())
     parser = argparse.ArgumentParser(prog="./run bench", description=__doc__)
     parser.add_argument("which", nargs="*", help="path, get, post; all without any")
     parser.add_argument("--repeats", type=int, default=3, help="how often the whole path is run")

@@ -71,7 +71,7 @@ def watch_worker() -> None:
     """What a turn does."""
     place = "jinsuan.dispatch.actions.place"
     settle = "jinsuan.dispatch.actions.settle"
-    stopwatch.watch("place: board", f"{place}:board_now")
+    stopwatch.watch("place: board", f"{place}:packing_board_now")
     stopwatch.watch("place: choose", f"{place}:_plan")
     stopwatch.watch("place: reserve", f"{place}:capacity.reserve")
     stopwatch.watch("place: hold", f"{place}:hold")

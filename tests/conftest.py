@@ -44,6 +44,16 @@ def pytest_configure(config: pytest.Config) -> None:
     assert settings.DATABASES  # read now, so that pytest-django knows that Django is in use
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Kubernetes and Ray take minutes: only when asked for, and counted as skipped otherwise."""
+    if "engines" in config.option.markexpr:
+        return
+    skip = pytest.mark.skip(reason="starts Kubernetes or Ray: ./run test -m engines")
+    for item in items:
+        if item.get_closest_marker("engines") is not None:
+            item.add_marker(skip)
+
+
 def _start_database(config: pytest.Config) -> str:
     _sweep()
     folder = _reachable_folder()

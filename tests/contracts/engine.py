@@ -23,7 +23,15 @@ from tests.contracts.bench import (
 
 
 class EngineContract:
-    """The five verbs, from outside."""
+    """The five verbs, from outside.
+
+    An engine says here what it is too coarse for; everything else it must do like the others.
+    """
+
+    SHARES_CARDS = True
+    SPANS_NODES = True
+    CORE_STEP_MILLI = 1
+    """The smallest part of a core that it keeps apart from the next job's."""
 
     @pytest.fixture
     def bench(self) -> Bench:
@@ -123,6 +131,7 @@ class EngineContract:
     def test_a_queued_job_that_is_cancelled_never_starts(self, bench: Bench) -> None:
         for n in range(2):
             bench.engine.submit(lease(f"full{n}", "sleep 600", cards=2))
+            await_state(bench, f"full{n}", AttemptState.RUNNING)
         bench.engine.submit(lease("a", "echo begun", cards=2))
         assert seen(bench, "a").state is AttemptState.SUBMITTED
         bench.engine.cancel("a", grace_seconds=10)
@@ -179,7 +188,8 @@ class EngineContract:
         (share,) = await_state(bench, "a", AttemptState.RUNNING).allocation
         after = free(bench)
         assert after[share.node].cards_free_milli == (0, 0)
-        assert after[share.node].cpu_free_milli == 2500
+        held = -(-1500 // self.CORE_STEP_MILLI) * self.CORE_STEP_MILLI
+        assert after[share.node].cpu_free_milli == 4000 - held
         assert after[share.node].memory_free_mib == 4096 - 512
         assert {k: v for k, v in after.items() if k != share.node} == {
             k: v for k, v in before.items() if k != share.node
@@ -197,6 +207,11 @@ class EngineContract:
 
     def test_shares_of_a_card_are_packed_and_never_exceed_it(self, bench: Bench) -> None:
         """Nine shares of 300 or 400 thousandths on four cards, and a tenth that must wait."""
+        assert bench.engine.offers()[0].card_share is self.SHARES_CARDS
+        if not self.SHARES_CARDS:
+            with pytest.raises(EngineRefused):
+                bench.engine.submit(lease("s0", cards=1, card_milli=400))
+            return
         sizes = [400, 300, 300] * 3 + [600] + [700]
         for n, size in enumerate(sizes):
             bench.engine.submit(lease(f"s{n}", "sleep 600", cards=1, card_milli=size))
@@ -229,9 +244,20 @@ class EngineContract:
         assert await_end(bench, "a").exit_code == 0
         bench.engine.cancel("full1", grace_seconds=0)
 
+    def _refuses_gangs(self, bench: Bench) -> bool:
+        """Whether this engine has no gangs; then it says so and refuses them."""
+        assert bench.engine.offers()[0].gang is self.SPANS_NODES
+        if not self.SPANS_NODES:
+            with pytest.raises(EngineRefused):
+                bench.engine.submit(lease("gang", nodes=2))
+            assert list(bench.engine.observe(["gang"])) == []
+        return not self.SPANS_NODES
+
     # ── several nodes ─────────────────────────────────────────────────────────────────────────
 
     def test_a_gang_starts_on_all_its_nodes_or_on_none(self, bench: Bench) -> None:
+        if self._refuses_gangs(bench):
+            return
         bench.engine.submit(lease("one", "sleep 600", cards=1))
         await_state(bench, "one", AttemptState.RUNNING)
         bench.engine.submit(lease("gang", "echo begun\nsleep 600", nodes=2, cards=2))
@@ -249,6 +275,8 @@ class EngineContract:
         assert sum(sum(n.cards_free_milli) for n in free(bench).values()) == 4000
 
     def test_one_rank_that_fails_ends_the_others(self, bench: Bench) -> None:
+        if self._refuses_gangs(bench):
+            return
         run = 'if [ "$NODE_RANK" = 1 ]; then exit 9; fi\nsleep 600'
         bench.engine.submit(lease("gang", run, nodes=2, cards=1))
         ended = await_end(bench, "gang")
@@ -256,11 +284,12 @@ class EngineContract:
         assert sum(sum(n.cards_free_milli) for n in free(bench).values()) == 4000
 
     def test_every_rank_knows_its_place_and_its_cards(self, bench: Bench) -> None:
+        size = 2 if self.SPANS_NODES else 1
         run = "echo $NODE_RANK/$NUM_NODES $CARDS_PER_NODE [$CUDA_VISIBLE_DEVICES] $NODE_NAMES"
-        bench.engine.submit(lease("gang", run, nodes=2, cards=2))
+        bench.engine.submit(lease("gang", run, nodes=size, cards=2))
         names = ",".join(share.node for share in await_end(bench, "gang").allocation)
         lines = sorted(output(bench, "gang").splitlines())
-        assert lines == [f"0/2 2 [0,1] {names}", f"1/2 2 [0,1] {names}"]
+        assert lines == [f"{rank}/{size} 2 [0,1] {names}" for rank in range(size)]
 
     def test_work_without_cards_sees_no_card(self, bench: Bench) -> None:
         bench.engine.submit(lease("a", "echo [$CUDA_VISIBLE_DEVICES] $CARDS_PER_NODE"))

@@ -230,13 +230,14 @@ class MemoryEngine:
                 continue
             self._room.take(shares)
             held.allocation, held.started_at = shares, now
-            held.scripts = [_script(held, rank) for rank in range(len(shares))]
+            held.scripts = [rank_script(held, rank) for rank in range(len(shares))]
             self.starts[key] += 1
             if held.judge(now):
                 self._room.give(shares)
 
 
-def _script(held: Held, rank: int) -> Script:
+def rank_script(held: Held, rank: int) -> Script:
+    """What one rank of a started job will do."""
     work, share = held.lease.work, held.allocation[rank]
     ours = {
         "NODE_RANK": str(rank),

@@ -6,8 +6,11 @@ from collections import Counter
 from dataclasses import replace
 from uuid import UUID
 
+import pytest
 from hypothesis import given, strategies as st
 
+from jinsuan.dispatch.demand import Demand, Mix
+from jinsuan.dispatch.least_waste import LeastWaste
 from jinsuan.dispatch.placement import Board, Candidate, place
 from jinsuan.kernel.money import Money
 from jinsuan.metering.rating import CPU, MEMORY, card
@@ -54,8 +57,15 @@ def cluster(
     )
 
 
-def board(*clusters: ClusterFree, prices: dict[str, int] | None = None) -> Board:
-    return Board(clusters, {c.centre_id: prices or PRICES for c in clusters})
+def board(
+    *clusters: ClusterFree, prices: dict[str, int] | None = None, policy: LeastWaste | None = None
+) -> Board:
+    return Board(clusters, {c.centre_id: prices or PRICES for c in clusters}, policy=policy)
+
+
+MIX = Mix((Demand(4_000, 8_192, 1, 460), Demand(8_000, 8_192, 1, 1000)), (7, 3))
+boards = st.sampled_from([None, LeastWaste(MIX)])
+"""With and without a mix of past jobs."""
 
 
 def spec(choice: Accelerators | None, nodes: int = 1, cores: int = 1, **more: object) -> JobSpec:
@@ -104,11 +114,11 @@ def fits(candidate: Candidate, order: JobSpec) -> None:
             assert len(share.cards) == candidate.choice.count
 
 
-@given(provinces(), specs)
+@given(provinces(), specs, boards)
 def test_every_place_is_chosen_or_told_why_not(
-    province: tuple[ClusterFree, ...], order: JobSpec
+    province: tuple[ClusterFree, ...], order: JobSpec, policy: LeastWaste | None
 ) -> None:
-    result = place(order, board(*province))
+    result = place(order, board(*province, policy=policy))
 
     named = [c.cluster.centre_code for c in result.candidates]
     named += [r.centre_code for r in result.refused]
@@ -117,18 +127,18 @@ def test_every_place_is_chosen_or_told_why_not(
     for candidate in result.candidates:
         # Shares are looked for at the best place only, so each is made the only one in turn.
         only = replace(order, where=Where(centres=(candidate.cluster.centre_code,)))
-        chosen = place(only, board(*province)).chosen
+        chosen = place(only, board(*province, policy=policy)).chosen
         assert chosen is not None
         fits(chosen, order)
     if result.chosen is not None:
         fits(result.chosen, order)
 
 
-@given(provinces(), st.lists(specs, min_size=1, max_size=12))
+@given(provinces(), st.lists(specs, min_size=1, max_size=12), boards)
 def test_a_round_never_promises_the_same_room_twice(
-    province: tuple[ClusterFree, ...], orders: list[JobSpec]
+    province: tuple[ClusterFree, ...], orders: list[JobSpec], policy: LeastWaste | None
 ) -> None:
-    one = board(*province)
+    one = board(*province, policy=policy)
     used: Counter[tuple[UUID, int]] = Counter()
     cores: Counter[UUID] = Counter()
     for turn, order in enumerate(orders):
@@ -164,8 +174,10 @@ def test_a_silent_or_closed_centre_gets_no_job_and_may_be_waited_for_only_if_it_
         assert not place(spec(Accelerators(model="H800", count=1)), board(away)).may_wait
 
 
-def test_a_share_of_a_card_goes_to_the_card_already_broken() -> None:
-    one = board(cluster(1, (node(1, "T4", (1000, 540)), node(2, "T4", (1000, 1000)))))
+@pytest.mark.parametrize("policy", [None, LeastWaste(MIX)])
+def test_a_share_of_a_card_goes_to_the_card_already_broken(policy: LeastWaste | None) -> None:
+    nodes = (node(1, "T4", (1000, 540)), node(2, "T4", (1000, 1000)))
+    one = board(cluster(1, nodes), policy=policy)
     chosen = place(spec(Accelerators(model="T4", count=1, card_milli=460)), one).chosen
 
     assert chosen is not None

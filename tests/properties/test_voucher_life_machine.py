@@ -19,6 +19,10 @@ from tests.properties.voucher_life_officers import Officers
 from tests.properties.voucher_life_payments import Payments
 from tests.properties.voucher_life_stage import BEIJING, SHANXI, Stage, make_stage
 
+LONG = settings.default is not None and settings.default.max_examples >= 1_000
+STORIES = 600 if LONG else 9
+"""Every step reads the whole book, so few: `HYPOTHESIS_PROFILE=deep` plays many."""
+
 
 class Granted(Jobs, Officers, Grants):
     """Applications and jobs: from the papers to what jobs drew."""
@@ -42,8 +46,7 @@ def play(machine: type[Commands], stage: Stage) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            # Every step reads the whole book: fewer stories than elsewhere.
-            max_examples=settings.default.max_examples * 3 // 10,  # type: ignore[union-attr]
+            max_examples=STORIES,
             stateful_step_count=25,
             deadline=None,
             # Shrinking a failure takes minutes here and a story of 25 steps can be read as it is.

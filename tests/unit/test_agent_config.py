@@ -36,7 +36,7 @@ def test_two_lines_are_enough_and_offer_this_machine(tmp_path: Path) -> None:
         ("keep_log_days = '7'", "keep_log_days 应为整数"),
         ("keep_log_days = true", "keep_log_days 应为整数"),
         ("keep_log_days = -1", "0 到 3650"),
-        ("engine = 'slurm'", "engine 应为 embedded"),
+        ("engine = 'nomad'", "engine 应为 embedded"),
         ("images = 'maybe'", "images 应为 refuse 或 ignore"),
         ("cluster = 'a b'", "cluster 应为字母"),
         ("cluster = 3", "cluster 应为带引号的文本"),
@@ -148,3 +148,50 @@ def test_without_a_key_the_way_to_one_is_told(tmp_path: Path, content: bytes | N
         (tmp_path / "agent.key").chmod(0o600)
     with pytest.raises(NotEnrolled, match="jinsuan agent enrol"):
         load_key(tmp_path)
+
+
+def test_kubernetes_and_ray_have_tables_of_their_own(tmp_path: Path) -> None:
+    head = 'server = "https://p.example"\ncentre = "C01"\n'
+    file = tmp_path / "agent.toml"
+    models = '[engine.models]\n"NVIDIA-H800" = "H800-SXM5-80GB"\n'
+    file.write_text(f'{head}[engine]\nkind = "kubernetes"\nimage = "r.local/base:1"\n{models}')
+    config = load_config(tmp_path)
+    assert config.kubernetes is not None
+    rules = config.kubernetes.rules()
+    assert (config.cluster, rules.namespace, rules.image, rules.queue, rules.run_as_root) == (
+        "kubernetes",
+        "jinsuan",
+        "r.local/base:1",
+        None,
+        False,
+    )
+    assert rules.models == {"NVIDIA-H800": "H800-SXM5-80GB"}
+    file.write_text(f'{head}cluster = "r"\n[engine]\nkind = "ray"\nurl = "http://10.0.0.1:8265"\n')
+    config = load_config(tmp_path)
+    assert config.ray is not None
+    assert (config.cluster, config.ray.url, config.ray.token_file) == (
+        "r",
+        "http://10.0.0.1:8265",
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ('kind = "kubernetes"\nnamespace = "A B"', "namespace"),
+        ('kind = "kubernetes"\nnamespace = "A_B"', "namespace"),
+        ('kind = "kubernetes"\nrun_as_root = 1', "true 或 false"),
+        ('kind = "kubernetes"\nkubeconfig = "relative"', "绝对路径"),
+        ('kind = "kubernetes"\nmodels = "x"', "models"),
+        ('kind = "kubernetes"\nnodes = "x"', "不认识 nodes"),
+        ('kind = "ray"', "缺少 url"),
+        ('kind = "ray"\nurl = "file:///x"', "url 应为"),
+        ('kind = "nomad"', "slurm 或 kubernetes 或 ray"),
+    ],
+)
+def test_tables_of_engines_are_read_strictly(tmp_path: Path, table: str, words: str) -> None:
+    text = f'server = "https://p.example"\ncentre = "C01"\n[engine]\n{table}\n'
+    (tmp_path / "agent.toml").write_text(text)
+    with pytest.raises(ConfigUnusable, match=words):
+        load_config(tmp_path)

@@ -2,7 +2,8 @@
 
     server = "https://…"          the platform; http only on this very machine
     centre = "C01"                the centre's code
-    engine = "embedded"           the only engine so far
+    engine = "embedded"           or a table [engine], kind = "slurm", "kubernetes" or "ray": see
+                                  engines/<kind>/settings.py
     cluster = "embedded"          the name under which capacity is offered
     nodes = "nodes.csv"           name,model,cards,cpu_milli,memory_mib; or [[nodes]] tables here
     job_user = "nobody"           who runs jobs when the agent is root; "root" for itself
@@ -18,12 +19,18 @@ import csv
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from jinsuan.agent.engines.embedded import VirtualNode
+from jinsuan.agent.engines.kubernetes import settings as kubernetes
+from jinsuan.agent.engines.kubernetes.settings import KubernetesSettings
+from jinsuan.agent.engines.ray import settings as ray
+from jinsuan.agent.engines.ray.settings import RaySettings
+from jinsuan.agent.engines.slurm import settings as slurm
+from jinsuan.agent.engines.slurm.settings import SlurmSettings
 from jinsuan.agent.errors import ConfigUnusable
 from jinsuan.agent.http import checked_server
 
@@ -38,18 +45,27 @@ _KEYS = {
     "images": str,
     "keep_log_days": int,
 }
+_TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
+    "slurm": ("Slurm", slurm.read_settings),
+    "kubernetes": ("Kubernetes", kubernetes.read_settings),
+    "ray": ("Ray", ray.read_settings),
+}
+"""Engines that have a table of their own, and know their nodes themselves."""
 _COLUMNS = ("name", "model", "cards", "cpu_milli", "memory_mib")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
-    """What one agent must be told. `nodes` is never empty."""
+    """What one agent must be told. `nodes` is never empty; the settings of the engine's kind are there."""
 
     folder: Path
     server: str
     centre: str
     nodes: tuple[VirtualNode, ...]
-    engine: Literal["embedded"] = "embedded"
+    engine: Literal["embedded", "slurm", "kubernetes", "ray"] = "embedded"
+    slurm: SlurmSettings | None = None
+    kubernetes: KubernetesSettings | None = None
+    ray: RaySettings | None = None
     cluster: str = "embedded"
     job_user: str = "nobody"
     images: Literal["refuse", "ignore"] = "refuse"
@@ -71,6 +87,10 @@ def load_config(folder: Path) -> AgentConfig:
     except ValueError as error:
         raise ConfigUnusable(str(path), f"不是 TOML（{error}）") from None
     nodes = raw.pop("nodes", None)
+    engine = _engine_table(path, raw)
+    if engine and nodes is not None:
+        name, _ = _TABLES[raw["engine"]]
+        raise ConfigUnusable(str(path), f"{name} 自己知道节点，请删去 nodes")
     for key, value in raw.items():
         if key not in _KEYS:
             raise ConfigUnusable(str(path), f"不认识 {key}，可用的是 {'、'.join(_KEYS)}、nodes")
@@ -81,14 +101,40 @@ def load_config(folder: Path) -> AgentConfig:
         raise ConfigUnusable(str(path), f"缺少 {'、'.join(sorted(missing))}")
     raw["server"] = checked_server(raw["server"])
     _check_choices(path, raw)
-    return AgentConfig(folder=folder, nodes=_nodes(path, nodes), **raw)
+    if engine:
+        raw.setdefault("cluster", raw["engine"])
+    return AgentConfig(folder=folder, nodes=_nodes(path, nodes), **engine, **raw)
+
+
+def _engine_table(path: Path, raw: dict[str, Any]) -> dict[str, Any]:
+    """Take the table `[engine]` out of the way: afterwards `engine` is a word.
+
+    Returns:
+        Its settings under the name of its kind; empty when there is no table.
+    """
+    table = raw.get("engine")
+    if not isinstance(table, dict):
+        if table in _TABLES:
+            words = f'engine = "{table}" 请写成 [engine] 一节，kind = "{table}"'
+            raise ConfigUnusable(str(path), words)
+        return {}
+    kind = table.pop("kind", None)
+    if kind not in _TABLES:
+        words = f'[engine] 的 kind 应为 {" 或 ".join(_TABLES)}；内置引擎写 engine = "embedded"'
+        raise ConfigUnusable(str(path), words)
+    raw["engine"] = kind
+    _, read = _TABLES[kind]
+    try:
+        return {kind: read(table)}
+    except ValueError as error:
+        raise ConfigUnusable(str(path), str(error)) from None
 
 
 def _check_choices(path: Path, raw: Mapping[str, Any]) -> None:
     for key in ("centre", "cluster"):
         if key in raw and not _WORD.fullmatch(raw[key]):
             raise ConfigUnusable(str(path), f"{key} 应为字母、数字、点、横线，至多 60 个字符")
-    choices = {"engine": ("embedded",), "images": ("refuse", "ignore")}
+    choices = {"engine": ("embedded", *_TABLES), "images": ("refuse", "ignore")}
     for key, allowed in choices.items():
         if key in raw and raw[key] not in allowed:
             raise ConfigUnusable(str(path), f"{key} 应为 {' 或 '.join(allowed)}")

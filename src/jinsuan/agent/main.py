@@ -17,7 +17,11 @@ import structlog
 
 from jinsuan.agent.agent import Agent
 from jinsuan.agent.config import AgentConfig
+from jinsuan.agent.engines.base import OpenEngine
 from jinsuan.agent.engines.embedded import EmbeddedEngine
+from jinsuan.agent.engines.kubernetes import KubernetesEngine
+from jinsuan.agent.engines.ray import RayEngine
+from jinsuan.agent.engines.slurm import SlurmEngine
 from jinsuan.agent.errors import PlatformRefused, PlatformUnreachable
 from jinsuan.agent.http import HttpTransport
 from jinsuan.agent.journal import Journal
@@ -112,12 +116,21 @@ def boot_seconds() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def open_engine(config: AgentConfig, *, now: Callable[[], datetime]) -> EmbeddedEngine:
+def open_engine(config: AgentConfig, *, now: Callable[[], datetime]) -> OpenEngine:
     """The engine that a configuration names.
 
     Raises:
         EngineUnreachable, EngineRefused: it cannot be used.
     """
+    if config.slurm is not None:
+        return SlurmEngine(config.slurm, now=now, cluster=config.cluster, images=config.images)
+    folder = config.folder / "engine"
+    if (told := config.kubernetes) is not None:
+        return KubernetesEngine(
+            folder, told.access(), told.rules(), now=now, cluster=config.cluster
+        )
+    if config.ray is not None:
+        return RayEngine(folder, config.ray.access(), now=now, cluster=config.cluster)
     return EmbeddedEngine(
         config.folder / "engine",
         config.nodes,

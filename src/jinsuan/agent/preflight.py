@@ -13,6 +13,9 @@ from datetime import datetime
 from pathlib import Path
 
 from jinsuan.agent.config import AgentConfig, load_config
+from jinsuan.agent.engines.kubernetes.check import look_at_kubernetes
+from jinsuan.agent.engines.ray.check import look_at_ray
+from jinsuan.agent.engines.slurm.check import look_at_slurm
 from jinsuan.agent.errors import StateInUse
 from jinsuan.agent.http import HttpTransport
 from jinsuan.agent.journal import Journal
@@ -64,10 +67,26 @@ def preflight(folder: Path, *, now: Callable[[], datetime]) -> Iterator[Finding]
         yield Finding("日志簿", False, f"打不开（{error.strerror}）。请检查文件夹的属主和权限。")
         return
     try:
+        found = [Finding(*told) for told in _look_at_engine(config, now)]
+        yield from found
+        if not all(finding.good for finding in found):
+            return
         yield _engine(config, now)
         yield _platform(config, journal.boot, now)
     finally:
         journal.close()
+
+
+def _look_at_engine(
+    config: AgentConfig, now: Callable[[], datetime]
+) -> Iterator[tuple[str, bool, str]]:
+    """What a scheduler that is not ours needs beforehand."""
+    if config.slurm is not None:
+        yield from look_at_slurm(config.slurm, now=now)
+    if config.kubernetes is not None:
+        yield from look_at_kubernetes(config.kubernetes)
+    if config.ray is not None:
+        yield from look_at_ray(config.ray)
 
 
 def _folder(folder: Path) -> Finding:
@@ -101,6 +120,8 @@ def _engine(config: AgentConfig, now: Callable[[], datetime]) -> Finding:
         return Finding("引擎", False, error.explain())
     try:
         nodes = [node for offer in engine.offers() for node in offer.nodes]
+    except DomainError as error:
+        return Finding("引擎", False, error.explain())
     finally:
         engine.close()
     cards = sum(len(node.cards_free_milli) for node in nodes)

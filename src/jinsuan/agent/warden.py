@@ -9,7 +9,7 @@ import structlog
 
 from jinsuan.agent.attempt import UNSURE, Attempt
 from jinsuan.agent.book import Book
-from jinsuan.agent.engines.base import Engine
+from jinsuan.agent.engines.base import Engine, Fences
 from jinsuan.agent.engines.errors import EngineRefused, EngineUnreachable
 from jinsuan.protocol.states import AttemptState, EndCause
 
@@ -97,8 +97,7 @@ class Warden:
         settled = at - attempt.unknown_since >= self._settle_seconds
         if attempt.state not in UNSURE:
             if settled:
-                attempt.lose("引擎不再知道这个作业")
-                self._book.note(attempt)
+                self._forgotten(attempt, at)
             return
         if attempt.lease is not None and not attempt.fenced and attempt.stop_grace is None:
             if attempt.deadline is not None and at < attempt.deadline:
@@ -111,8 +110,20 @@ class Warden:
         if settled or not attempt.handed:
             self._close(attempt, at)
 
+    def _forgotten(self, attempt: Attempt, at: float) -> None:
+        """The engine took it, and does not know it any more."""
+        if attempt.started_at is None and isinstance(self._engine, Fences):
+            # Queued when the engine lost its memory: once it is fenced, it is as if never handed over.
+            attempt.fenced = True
+            self._close(attempt, at)
+            return
+        attempt.lose("引擎不再知道这个作业")
+        self._book.note(attempt)
+
     def _close(self, attempt: Attempt, at: float) -> None:
         """It never ran and never will: written down before the platform hears of it."""
+        if attempt.handed and not self._fence(attempt):
+            return
         if attempt.stop_grace is not None:
             attempt.end(EndCause.CANCELLED, message=attempt.message)
         else:
@@ -120,6 +131,19 @@ class Warden:
         self._book.note(attempt)
         if attempt.handed:
             self._ghosts[attempt.engine_key] = at + GHOST_SECONDS
+
+    def _fence(self, attempt: Attempt) -> bool:
+        """Whether it can never begin: only an engine that may begin what it forgot is asked."""
+        if not isinstance(self._engine, Fences):
+            return True
+        try:
+            if self._engine.fence(attempt.engine_key):
+                return True
+        except (EngineUnreachable, EngineRefused) as error:
+            log.warning("engine.not_fenced", attempt=attempt.attempt, problem=error.explain())
+            return False
+        attempt.unknown_since = None  # it has begun after all: the next look sees it
+        return False
 
     def _lay(self, key: str, state: AttemptState) -> None:
         """A submit that was given up long ago turns up: it must not run beside its successor."""

@@ -1,8 +1,8 @@
 """Choose where a job runs, and say of every other place why not. Pure; no Django here.
 
-Hard filters first, each with a cause and two numbers; then the cheapest, then the place that is
-left least fragmented, then a rotation so that equal owners share. The caller keeps a `Board` of
-free capacity for one round and places many jobs on it.
+Hard filters first, each with a cause and two numbers; then the cheapest, then a rotation so that
+equal owners share; inside the place, the nodes that are left least fragmented. The caller keeps a
+`Board` of free capacity for one round and places many jobs on it.
 """
 
 from __future__ import annotations
@@ -11,57 +11,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+from jinsuan.dispatch.demand import FULL
+from jinsuan.dispatch.least_waste import LeastWaste
+from jinsuan.dispatch.node import Node
+from jinsuan.dispatch.packing import Packing, demand_of
 from jinsuan.kernel.money import Money
 from jinsuan.kernel.period import BEIJING
 from jinsuan.kernel.quantity import SECONDS_PER_HOUR, show_milli
 from jinsuan.metering.rating import Prices, Shape, cost_of, seconds_for
 from jinsuan.protocol.spec import Accelerators, JobSpec
-from jinsuan.registry.capacity import ClusterFree, NodeFree, Share
+from jinsuan.registry.capacity import ClusterFree, Share
 
-VERSION = "cheapest-bestfit-1"
-FULL = 1000
-
-
-@dataclass(slots=True)
-class Node:
-    """A node's free room during one round; `take` changes it."""
-
-    free: NodeFree
-    cards: list[int]
-    cpu: int
-    memory: int
-
-    def fits(self, choice: Accelerators | None, spec: JobSpec) -> tuple[int, ...] | None:
-        """The cards that would be used, () for a job without cards, None when it does not fit."""
-        if self.cpu < spec.resources.cpu_milli or self.memory < spec.resources.memory_mib:
-            return None
-        if choice is None:
-            return ()
-        if self.free.model != choice.model:
-            return None
-        if choice.card_milli == FULL:
-            empty = [i for i, milli in enumerate(self.cards) if milli == FULL]
-            return tuple(empty[: choice.count]) if len(empty) >= choice.count else None
-        # A share goes to the fullest card that still has room, which keeps whole cards whole.
-        room = [(milli, i) for i, milli in enumerate(self.cards) if milli >= choice.card_milli]
-        return (min(room)[1],) if room else None
-
-    def waste(
-        self, choice: Accelerators | None, used: tuple[int, ...]
-    ) -> tuple[int, int, int, str]:
-        """How much is spoiled by using this node; the smallest wins."""
-        if choice is None:
-            return (len(self.cards), self.cpu, self.memory, self.free.name)
-        broken = sum(1 for i in used if self.cards[i] == FULL and choice.card_milli < FULL)
-        left = sum(1 for milli in self.cards if milli == FULL) - len(used)
-        return (broken, left, self.cpu, self.free.name)
-
-    def take(self, share: Share) -> None:
-        """Use the share up for the rest of the round."""
-        self.cpu -= share.cpu_milli
-        self.memory -= share.memory_mib
-        for i in share.cards:
-            self.cards[i] -= share.card_milli
+BEST_FIT = "cheapest-bestfit-1"
+"""Version of a board that knows no mix of past jobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +34,8 @@ class Site:
         by_model: the nodes by card model; None holds all, for work without cards.
         costs, sizes: what was reckoned before in this round. Prices and whole nodes do not change
             in it, and many orders are alike.
+        packed: how to pack the nodes by the mix of past jobs, made when first needed; stays empty
+            without a mix.
     """
 
     cluster: ClusterFree
@@ -79,6 +43,13 @@ class Site:
     by_model: dict[str | None, tuple[Node, ...]]
     costs: dict[tuple[Shape, int], Money] = field(default_factory=dict)
     sizes: dict[tuple[Accelerators | None, int, int], int] = field(default_factory=dict)
+    policy: LeastWaste | None = None
+    packed: list[Packing] = field(default_factory=list)
+
+    def packing(self) -> Packing | None:
+        if self.policy is not None and not self.packed:
+            self.packed.append(Packing([n.now() for n in self.nodes_for(None)], self.policy))
+        return self.packed[0] if self.packed else None
 
     def nodes_for(self, choice: Accelerators | None) -> tuple[Node, ...]:
         return self.by_model.get(None if choice is None else choice.model, ())
@@ -109,7 +80,7 @@ class Site:
         return self.sizes[key]
 
 
-def _site(cluster: ClusterFree, prices: Prices) -> Site:
+def _site(cluster: ClusterFree, prices: Prices, policy: LeastWaste | None) -> Site:
     nodes = tuple(
         Node(n, list(n.cards_free_milli), n.cpu_free_milli, n.memory_free_mib)
         for n in cluster.nodes
@@ -118,22 +89,38 @@ def _site(cluster: ClusterFree, prices: Prices) -> Site:
     by_model: dict[str | None, tuple[Node, ...]] = {
         model: tuple(node for node in nodes if node.free.model == model) for model in models
     }
-    return Site(cluster=cluster, prices=prices, by_model={**by_model, None: nodes})
+    by_model[None] = nodes
+    return Site(cluster=cluster, prices=prices, by_model=by_model, policy=policy)
 
 
 class Board:
-    """Free capacity of the province during one round of placement."""
+    """Free capacity of the province during one round of placement.
 
-    def __init__(self, clusters: Sequence[ClusterFree], prices: dict[UUID, dict[str, int]]) -> None:
-        self.sites = tuple(
-            _site(cluster, prices.get(cluster.centre_id, {})) for cluster in clusters
-        )
-        self._nodes = {node.free.id: node for site in self.sites for node in site.nodes_for(None)}
+    Args:
+        policy: chooses nodes inside a place by the mix of past jobs; best fit without. A board with
+            a policy keeps scores up as it is asked, so it is for one thread only.
+    """
+
+    def __init__(
+        self,
+        clusters: Sequence[ClusterFree],
+        prices: dict[UUID, dict[str, int]],
+        *,
+        policy: LeastWaste | None = None,
+    ) -> None:
+        self.version = BEST_FIT if policy is None else f"cheapest-{policy.weights.version}"
+        self.sites = tuple(_site(c, prices.get(c.centre_id, {}), policy) for c in clusters)
+        self._nodes = {
+            node.free.id: (site, node) for site in self.sites for node in site.nodes_for(None)
+        }
 
     def take(self, shares: Sequence[Share]) -> None:
         """Use the shares up for the rest of the round."""
         for share in shares:
-            self._nodes[share.node_id].take(share)
+            site, node = self._nodes[share.node_id]
+            node.take(share)
+            for packing in site.packed:
+                packing.take(share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,22 +323,25 @@ def _has_room(spec: JobSpec, choice: Accelerators | None, site: Site) -> bool:
 
 def _gang(spec: JobSpec, choice: Accelerators | None, site: Site) -> tuple[Share, ...]:
     """All nodes: the ones that waste least."""
-    fits = []
-    for node in site.nodes_for(choice):
-        used = node.fits(choice, spec)
-        if used is not None:
-            fits.append((node.waste(choice, used), node, used))
-    assert len(fits) >= spec.num_nodes, "a candidate has room"
-    fits.sort(key=lambda fit: fit[0])
+    packing = site.packing()
+    if packing is None:
+        fits = [
+            (n, used) for n in site.nodes_for(choice) if (used := n.fits(choice, spec)) is not None
+        ]
+        fits.sort(key=lambda fit: fit[0].waste(choice, fit[1]))
+        best = [(node.free.id, used) for node, used in fits[: spec.num_nodes]]
+    else:
+        best = packing.best(demand_of(spec, choice), spec.num_nodes)
+    assert len(best) == spec.num_nodes, "a candidate has room"
     return tuple(
         Share(
-            node_id=node.free.id,
+            node_id=node,
             cards=used,
             card_milli=FULL if choice is None else choice.card_milli,
             cpu_milli=spec.resources.cpu_milli,
             memory_mib=spec.resources.memory_mib,
         )
-        for _, node, used in fits[: spec.num_nodes]
+        for node, used in best
     )
 
 

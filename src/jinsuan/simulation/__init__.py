@@ -1,1 +1,1 @@
-"""What would happen: the queue and the placement of the platform on traces, without a platform."""
+"""Replays of public traces against placement policies."""

@@ -49,3 +49,21 @@ class Forgets(Protocol):
 
     def forget(self, key: str) -> None:
         """Drop logs and folders of a finished key; the key itself stays used for ever."""
+
+
+@runtime_checkable
+class Fences(Protocol):
+    """An engine that may forget what it accepted, and yet start it: it needs a fence of its own."""
+
+    def fence(self, key: str) -> bool:
+        """Keep a key from ever beginning, for good. False when it has begun, or may have.
+
+        Asked before a key that the engine may have heard of is called never started.
+        """
+
+
+class OpenEngine(Engine, Protocol):
+    """An engine as the agent holds it."""
+
+    def close(self) -> None:
+        """Let go of it. The work goes on."""

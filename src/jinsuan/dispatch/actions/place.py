@@ -11,8 +11,11 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 
+from jinsuan.dispatch.demand import typical
 from jinsuan.dispatch.models import Attempt, Decision, Job
-from jinsuan.dispatch.placement import VERSION, Board, Candidate, Placement, place
+from jinsuan.dispatch.packing import ENOUGH, least_waste_for
+from jinsuan.dispatch.placement import Board, Candidate, Placement, place
+from jinsuan.dispatch.queries_past import past_demand
 from jinsuan.kernel.ids import new_id
 from jinsuan.kernel.period import beijing_date
 from jinsuan.kernel.ref import Actor, Ref
@@ -40,10 +43,19 @@ ACTOR = Actor.system("worker:place")
 
 
 def board_now(*, now: datetime) -> Board:
-    """The province's free capacity at today's prices."""
+    """The province's free capacity at today's prices, to look at from many threads."""
     clusters = free_capacity(now=now)
     centres = {cluster.centre_id for cluster in clusters}
     return Board(clusters, prices_on(centres, on=beijing_date(now)))
+
+
+def packing_board_now(*, now: datetime) -> Board:
+    """The same, and it packs nodes by the mix of past jobs once there are enough of them."""
+    clusters = free_capacity(now=now)
+    centres = {cluster.centre_id for cluster in clusters}
+    past = past_demand(now=now)
+    policy = least_waste_for(typical(past)) if past.total >= ENOUGH else None
+    return Board(clusters, prices_on(centres, on=beijing_date(now)), policy=policy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +102,8 @@ def place_queued(*, now: datetime, limit: int = 500) -> int:
     if not jobs:
         return 0
     before = {job.id: (job.state, job.why) for job in jobs}
-    planned = _plan(jobs, board_now(now=now), now)
+    board = packing_board_now(now=now)
+    planned = _plan(jobs, board, now)
     taken = set(capacity.reserve([(p.attempt, p.chosen.shares) for p in planned], now=now))
     for plan in planned:
         if plan.attempt in taken:
@@ -102,7 +115,7 @@ def place_queued(*, now: datetime, limit: int = 500) -> int:
             plan.job.why = broke[plan.attempt].explain()
     capacity.release(list(broke), now=now)
     placed = [p for p in planned if p.attempt not in broke]
-    _write(placed, now)
+    _write(placed, board.version, now)
     changed = [job for job in jobs if (job.state, job.why) != before[job.id]]
     update_rows(changed, ["state", "outcome", "why", "attempts", "ended_at"])
     if placed:
@@ -159,7 +172,7 @@ def _why(placement: Placement) -> str:
     return f"{head}：{len(placement.refused)} 个中心中，{parts}。" if parts else "还没有中心接入。"
 
 
-def _write(placed: Sequence[Planned], now: datetime) -> None:
+def _write(placed: Sequence[Planned], version: str, now: datetime) -> None:
     attempts, decisions, notes, openings = [], [], [], []
     for plan in placed:
         plan.job.attempts += 1
@@ -171,7 +184,7 @@ def _write(placed: Sequence[Planned], now: datetime) -> None:
             Decision(
                 attempt=attempt,
                 job=plan.job,
-                version=VERSION,
+                version=version,
                 body=_decision(plan.placement),
                 decided_at=now,
             )

@@ -68,7 +68,7 @@ class JobFolder:
             os.chown(self.log, *owner)
             os.chown(work, *owner)
         script = ("../run",) if lease.work.run.startswith("#!") else (shell, "../run")
-        if start := _exports(lease):
+        if start := exports(lease):
             # Set by the job's own shell: given to the shim, which may run as root, an LD_PRELOAD
             # among them would be the tenant's code with the agent's rights.
             self._write("start", f"{start}exec {shlex.join(script)}\n", owner)
@@ -135,7 +135,7 @@ def bad_variables(lease: Lease) -> list[str]:
     return [name for name in lease.work.env_names if not _VARIABLE.fullmatch(name)]
 
 
-def _exports(lease: Lease) -> str:
+def exports(lease: Lease) -> str:
     """Shell lines that set the tenant's variables; ours are not the tenant's to set."""
     return "".join(
         f"export {name}={shlex.quote(value)}\n"

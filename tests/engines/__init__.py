@@ -1,0 +1,1 @@
+"""Real schedulers on this machine, for tests: loopback only, own folder, own ports, always ended."""
